@@ -1,0 +1,1 @@
+"""Reference codec of the HYP bitstream: container, generator, decoder and encoder."""
