@@ -1,0 +1,1 @@
+"""Conformance suite of the HYP bitstream: properties, mutations and streams."""

@@ -1,0 +1,3 @@
+"""HybridPrompt: encode, decode, inspect and compare HYP video."""
+
+__version__ = "0.1.0"
