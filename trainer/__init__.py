@@ -1,0 +1,1 @@
+"""Trainer of HYP generators: from pictures to a shipped integer model file."""

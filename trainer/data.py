@@ -1,0 +1,84 @@
+"""Training pictures: decoded once into a memory-mapped cache, served as random crops by a background thread."""
+
+import json
+import queue
+import threading
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+SUFFIXES = {".avif", ".png", ".jpg", ".jpeg", ".webp"}
+
+
+def build_cache(folder: Path, cache: Path) -> None:
+    """Decode every picture of `folder` to RGB and append its samples to `cache` (uint8), with `cache`.json as index."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    shapes: list[tuple[int, int]] = []
+    with open(cache, "wb") as file:
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+            rgb = np.asarray(Image.open(path).convert("RGB"))
+            shapes.append((rgb.shape[0], rgb.shape[1]))
+            file.write(rgb.tobytes())
+    cache.with_suffix(".json").write_text(json.dumps(shapes))
+
+
+class Pictures:
+    """The cached pictures as arrays (H,W,3) uint8; nothing is read before it is needed."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        if not cache.with_suffix(".json").exists():
+            build_cache(folder, cache)
+        shapes = json.loads(cache.with_suffix(".json").read_text())
+        samples = np.memmap(cache, np.uint8, "r")
+        self.items: list[np.ndarray] = []
+        position = 0
+        for height, width in shapes:
+            size = height * width * 3
+            self.items.append(samples[position : position + size].reshape(height, width, 3))
+            position += size
+        areas = np.array([h * w for h, w in shapes], np.float64)
+        self.weights = np.sqrt(areas) / np.sqrt(areas).sum()
+
+    def crop(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Return one random crop (size,size,3): random picture, scale of 0.4 to 1, place and flip."""
+        picture = self.items[rng.choice(len(self.items), p=self.weights)]
+        limit = min(picture.shape[:2]) / size
+        zoom = min(float(np.exp(rng.uniform(0.0, np.log(2.5)))) if rng.random() < 0.6 else 1.0, limit)
+        side = max(size, int(size * zoom))
+        if min(picture.shape[:2]) < side:
+            side = min(picture.shape[:2])
+        top = int(rng.integers(picture.shape[0] - side + 1))
+        left = int(rng.integers(picture.shape[1] - side + 1))
+        crop = np.asarray(picture[top : top + side, left : left + side])
+        if side != size:
+            resample = Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX
+            crop = np.asarray(Image.fromarray(crop).resize((size, size), resample))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+
+class CropStream:
+    """An endless stream of batches (N,3,size,size) float32 in [0, 1], prepared by one thread.
+
+    The batch of step `k` depends on (seed, k) alone, so that a resumed run sees what an unbroken one would.
+    """
+
+    def __init__(self, pictures: Pictures, batch: int, size: int, seed: int, first_step: int) -> None:
+        self.pictures, self.batch, self.size, self.seed = pictures, batch, size, seed
+        self.step = first_step
+        self.queue: queue.Queue[Tensor] = queue.Queue(maxsize=3)
+        threading.Thread(target=self._produce, daemon=True).start()
+
+    def _produce(self) -> None:
+        step = self.step
+        while True:
+            rng = np.random.default_rng([self.seed, step])
+            crops = np.stack([self.pictures.crop(rng, self.size) for _ in range(self.batch)])
+            self.queue.put(torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255))
+            step += 1
+
+    def next(self) -> Tensor:
+        """Return the next batch."""
+        return self.queue.get()

@@ -1,0 +1,43 @@
+"""Settings of a training run, read from a TOML file under trainer/configs."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from trainer.networks import Architecture
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that determines a run; `steps` and `decay_steps` may grow when it is resumed."""
+
+    seed: int = 1
+    batch: int = 6
+    crop: int = 192
+    learning_rate: float = 5e-4
+    warm_steps: int = 300
+    mse_only_steps: int = 700
+    quantised_from: int = 6000
+    steps: int = 12000
+    decay_steps: int = 3000
+    average: float = 0.998
+    clip: float = 1.0
+    mse_weight: float = 60.0
+    chroma_weight: float = 0.25
+    low_weight: float = 2.0
+    lpips_weight: float = 1.0
+    trade_at_finest: float = 5.0
+    trade_octaves: float = 4.3
+    architecture: Architecture = field(default_factory=Architecture)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a configuration; raises ValueError for an unknown key."""
+    values = tomllib.loads(path.read_text())
+    architecture = Architecture(**values.pop("architecture", {}))
+    known = {f.name for f in fields(Settings)}
+    if unknown := set(values) - known:
+        raise ValueError(f"{path}: unknown settings {sorted(unknown)}")
+    return Settings(**values, architecture=architecture)

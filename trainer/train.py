@@ -1,0 +1,194 @@
+"""Training: resumable, on CPU or GPU, from a configuration to checkpoints and a curve."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainer.coding import Coded, code, planes_from, planes_to
+from trainer.colour import planes_to_rgb, rgb_to_planes
+from trainer.data import CropStream, Pictures
+from trainer.graph import Step, TorchExecutor
+from trainer.lpips import LPIPS
+from trainer.networks import Generator
+from trainer.settings import Settings
+
+CURVE_FIELDS = ["step", "seconds", "loss", "bits_per_pixel", "lpips", "mse", "learning_rate"]
+
+
+@dataclass
+class Losses:
+    """The parts of the loss of one batch, each (N,)."""
+
+    bits_per_pixel: Tensor
+    lpips: Tensor
+    mse: Tensor
+    low: Tensor
+
+
+def trade(settings: Settings, q: Tensor) -> Tensor:
+    """Return the weight of distortion against bits per pixel for scale indices q."""
+    return settings.trade_at_finest * torch.exp2(-q.float() / 63 * settings.trade_octaves)
+
+
+def measure(coded: Coded, y: Tensor, c: Tensor, rgb: Tensor, lpips: LPIPS | None, s: Settings) -> Losses:
+    """Compare the coded planes with luma y (N,1,H,W) and chroma c (N,2,H/2,W/2)."""
+    pixels = y.shape[2] * y.shape[3]
+    out_y, out_c = planes_to(coded.planes)
+    mse = (out_y - y).square().mean((1, 2, 3))
+    mse = mse + s.chroma_weight * 2 * (out_c - c).square().mean((1, 2, 3))
+    target = torch.cat([F.avg_pool2d(y, 4), F.avg_pool2d(c, 2)], 1)
+    low = (coded.low_picture - target).square().mean((1, 2, 3))
+    if lpips is None:
+        distance = torch.zeros_like(mse)
+    else:
+        distance = lpips(planes_to_rgb(out_y, out_c).clamp(0, 1), rgb)
+    return Losses(coded.bits / pixels, distance, mse, low)
+
+
+def calibrate(model: Generator, batches: list[Tensor]) -> None:
+    """Set every learned step from the largest activations seen on batches of planes."""
+    g = TorchExecutor("calibrate")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for planes in batches:
+            q = torch.randint(0, 64, (planes.shape[0],))
+            code(model, planes, q, g, noise=False)
+    for module in model.modules():
+        if isinstance(module, Step) and module.learned:
+            # a little below the peak: the few largest values are worth less than a finer step
+            module.exponent.data.copy_(torch.log2(module.peak.clamp_min(1e-3) * 0.7 / 127))
+
+
+class Run:
+    """A training run in a folder: checkpoint.pt, curve.csv."""
+
+    def __init__(self, folder: Path, settings: Settings, lpips_path: Path, device: str = "cpu") -> None:
+        self.folder, self.settings, self.device = folder, settings, device
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(settings.seed)
+        self.model = Generator(settings.architecture).to(device, memory_format=torch.channels_last)
+        self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        decay, plain = [], []
+        for name, p in self.model.named_parameters():
+            (plain if name.endswith("exponent") else decay).append(p)
+        self.optimiser = torch.optim.Adam(
+            [{"params": decay}, {"params": plain, "scale": 0.3}], lr=settings.learning_rate, betas=(0.9, 0.98)
+        )
+        self.lpips = LPIPS(lpips_path).to(device, memory_format=torch.channels_last)
+        self.step = 0
+        self.seconds = 0.0
+        if (folder / "checkpoint.pt").exists():
+            self.load(torch.load(folder / "checkpoint.pt", map_location=device, weights_only=True))
+
+    def load(self, state: dict[str, object]) -> None:
+        """Continue from a checkpoint."""
+        self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
+        self.averaged = dict(state["averaged"])  # type: ignore[call-overload]
+        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
+
+    def save(self) -> None:
+        """Write checkpoint.pt whole or not at all."""
+        temporary = self.folder / "checkpoint.tmp"
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "averaged": self.averaged,
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+                "architecture": self.settings.architecture.as_dict(),
+            },
+            temporary,
+        )
+        os.replace(temporary, self.folder / "checkpoint.pt")
+
+    def learning_rate(self) -> float:
+        """Warm up, hold, then fall to zero over the last `decay_steps`."""
+        s = self.settings
+        rate = s.learning_rate * min(1.0, (self.step + 1) / s.warm_steps)
+        left = s.steps - self.step
+        return rate * min(1.0, max(0.0, left / s.decay_steps))
+
+    def train_step(self, rgb: Tensor) -> tuple[float, Losses]:
+        """Do one step on a batch (N,3,H,W) in [0, 1]."""
+        s = self.settings
+        generator = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)
+        q = torch.randint(0, 64, (rgb.shape[0],), generator=generator).to(self.device)
+        y, c = rgb_to_planes(rgb)
+        y, c = torch.round(y * 255) / 255, torch.round(c * 255) / 255
+        planes = planes_from(y, c).contiguous(memory_format=torch.channels_last)
+        mode = "quantised" if self.step >= s.quantised_from else "float"
+        with_lpips = self.lpips if self.step >= s.mse_only_steps else None
+        noise = self.step < s.steps - s.decay_steps
+        with torch.autocast(self.device, torch.bfloat16):
+            coded = code(self.model, planes, q, TorchExecutor(mode), noise)
+            losses = measure(coded, y, c, planes_to_rgb(y, c).clamp(0, 1), with_lpips, s)
+        mse_weight = s.mse_weight if with_lpips is not None else 4 * s.mse_weight
+        weight = trade(s, q)
+        distortion = (
+            s.lpips_weight * losses.lpips + mse_weight * losses.mse + s.low_weight * losses.low
+        )
+        loss = ((losses.bits_per_pixel + weight * distortion) / (0.3 + weight)).mean()
+        rate = self.learning_rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * float(group.get("scale", 1.0))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
+        if math.isfinite(float(norm)):
+            self.optimiser.step()
+        self.step += 1
+        decay = min(s.average, self.step / (self.step + 50))
+        for name, value in self.model.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.averaged[name].lerp_(value, 1 - decay)
+        return float(loss.detach()), losses
+
+    def run(self, pictures: Pictures, seconds: float = math.inf, report: int = 50) -> None:
+        """Train until `settings.steps` or for `seconds`; saves every few minutes and at the end."""
+        s = self.settings
+        stream = CropStream(pictures, s.batch, s.crop, s.seed, self.step)
+        began = saved = time.monotonic()
+        before = self.seconds
+        sums = torch.zeros(4)
+        with open(self.folder / "curve.csv", "a", newline="") as file:
+            writer = csv.writer(file)
+            if file.tell() == 0:
+                writer.writerow(CURVE_FIELDS)
+            while self.step < s.steps and time.monotonic() - began < seconds:
+                if self.step == s.quantised_from:
+                    self.begin_quantised(stream)
+                loss, parts = self.train_step(stream.next().to(self.device))
+                sums += torch.tensor(
+                    [loss, *(float(v.detach().mean()) for v in (parts.bits_per_pixel, parts.lpips, parts.mse))]
+                )
+                self.seconds = before + time.monotonic() - began
+                if self.step % report == 0:
+                    mean = [f"{float(v):.6g}" for v in sums / report]
+                    writer.writerow([self.step, f"{self.seconds:.1f}", *mean, f"{self.learning_rate():.3g}"])
+                    file.flush()
+                    sums.zero_()
+                if time.monotonic() - saved > 120:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+
+    def begin_quantised(self, stream: CropStream) -> None:
+        """Set the activation steps, in the model and in its average."""
+        batches = []
+        for _ in range(4):
+            y, c = rgb_to_planes(stream.next())
+            batches.append(planes_from(y, c).to(self.device))
+        calibrate(self.model, batches)
+        for name, value in self.model.state_dict().items():
+            if name.endswith("exponent"):
+                self.averaged[name].copy_(value)
