@@ -1,9 +1,9 @@
 """The errors of the bitstream: one exception class for each id of spec/errors.toml.
 
-Every way in which a file, a unit, a network or an input can be wrong has an id there. The classes are
-created when this module is imported, so the table is the only place that lists them:
+Every way in which a file, a unit, a network or an input can be wrong has an id there. The classes
+are created when this module is imported, so the table is the only place that lists them:
 
-    raise errors.error("HYP-E-UNIT-03", bit_offset=8 * end, element="unit_crc", value=read, allowed=computed)
+    raise errors.error("HYP-E-UNIT-03", bit_offset=8 * end, element="unit_crc", value=read)
 
     except errors.CLASSES["HYP-E-UNIT-03"]: ...
     except errors.UnitCrcMismatch: ...
@@ -29,9 +29,10 @@ class HypError(Exception):
     `klass` (one of CATEGORIES), `clause` ("#unit.crc"), `text` (one sentence on what is wrong) and
     `reaction` (what a decoder does then).
 
-    Instance attributes: `bit_offset` (absolute in the file, or None where there is no place), `element`
-    (syntax element or input property), `value` (what was read), `allowed` (what may stand there), `detail`
-    (one sentence more), `source` (name of the file, or None; set by whoever opened it).
+    Instance attributes: `bit_offset` (absolute in the file, or None where there is no place),
+    `element` (syntax element or input property), `value` (what was read), `allowed` (what may stand
+    there), `detail` (one sentence more), `source` (name of the file, or None; set by whoever opened
+    it), `requirement` (id of the requirement that is broken, or None).
     """
 
     id: str = ""
@@ -50,6 +51,7 @@ class HypError(Exception):
         allowed: object = None,
         detail: str | None = None,
         source: str | None = None,
+        requirement: str | None = None,
     ) -> None:
         super().__init__()
         self.bit_offset = bit_offset
@@ -58,6 +60,7 @@ class HypError(Exception):
         self.allowed = allowed
         self.detail = detail
         self.source = source
+        self.requirement = requirement
 
     def __str__(self) -> str:
         """One line: id, place, text, and what was read against what is allowed."""
@@ -83,7 +86,7 @@ class HypError(Exception):
         return f"<{self.name} {self}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Worker processes send errors to their parent; classes made at import need the id to be found again.
+        # Worker processes send errors to their parent, which finds the class again by its id.
         return _rebuilt, (self.id, self._facts())
 
     def _facts(self) -> dict[str, Any]:
@@ -94,25 +97,21 @@ class HypError(Exception):
             "allowed": _plain(self.allowed),
             "detail": self.detail,
             "source": self.source,
+            "requirement": self.requirement,
         }
 
     def as_dict(self) -> dict[str, Any]:
         """Return the error as plain values (for JSON): the class attributes and the facts."""
-        facts = self._facts()
-        return {
-            "id": self.id,
-            "name": self.name,
-            "class": self.klass,
-            "clause": self.clause,
-            "text": self.text,
-        } | {
+        row = {"id": self.id, "name": self.name, "class": self.klass, "clause": self.clause}
+        facts = {
             key: value if isinstance(value, int | float | str | None) else _shown(value)
-            for key, value in facts.items()
+            for key, value in self._facts().items()
         }
+        return {**row, "text": self.text, **facts}
 
     def explain(self) -> str:
-        """Return several lines: what is wrong, what was read and what is allowed, the clause, the decoder's
-        reaction, and the trace command that shows the bits."""
+        """Return several lines: what is wrong, what was read and what is allowed, the clause, the
+        decoder's reaction, and the trace command that shows the bits."""
         rows: list[tuple[str, str]] = []
         if self.source is not None:
             rows.append(("file", self.source))
@@ -127,10 +126,12 @@ class HypError(Exception):
             rows.append(("allowed", _shown(self.allowed)))
         if self.detail:
             rows.append(("detail", self.detail))
+        if self.requirement is not None:
+            rows.append(("requirement", self.requirement))
         rows.append(("clause", self.clause))
         rows.append(("reaction", self.reaction))
         lines = [f"{self.id} {self.name} ({self.klass})", self.text]
-        lines += [f"  {label:<9} {content}" for label, content in rows]
+        lines += [f"  {label:<11} {content}" for label, content in rows]
         if self.bit_offset is not None:
             lines.append(
                 f"See the bits: hyp trace {self.source or 'FILE'} --at {self.bit_offset // 8}"
@@ -150,7 +151,7 @@ def _plain(value: object) -> object:
 
 
 def _shown(value: object) -> str:
-    """Show one value: numbers from 4096 on in hexadecimal too, bytes in hexadecimal, ranges as lo..hi."""
+    """Show one value: numbers from 4096 on in hexadecimal too, bytes so, ranges as lo..hi."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, int):
@@ -229,10 +230,12 @@ def error(
     allowed: object = None,
     detail: str | None = None,
     source: str | None = None,
+    requirement: str | None = None,
 ) -> HypError:
     """Return (not raise) an instance of the class of `error_id`.
 
-    `bit_offset` is absolute in the file. `allowed` may be a range, a (lo, hi) pair, a value or a text.
+    `bit_offset` is absolute in the file. `allowed` may be a range, a (lo, hi) pair, a value or a
+    text. `requirement` is the id of the broken requirement where one is known.
     Raises KeyError for an id that spec/errors.toml does not list.
     """
     return CLASSES[error_id](
@@ -242,12 +245,13 @@ def error(
         allowed=allowed,
         detail=detail,
         source=source,
+        requirement=requirement,
     )
 
 
 @cache
 def requirements() -> dict[str, dict[str, Any]]:
-    """Return spec/requirements.toml: requirement id -> its row (text, kind, clause, error, tests)."""
+    """Return spec/requirements.toml: requirement id -> row (text, kind, clause, error, tests)."""
     with data("requirements.toml").open("rb") as file:
         return tomllib.load(file)
 
@@ -274,4 +278,5 @@ def for_requirement(
         allowed=allowed,
         detail=detail,
         source=source,
+        requirement=requirement,
     )
