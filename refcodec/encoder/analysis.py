@@ -1,0 +1,132 @@
+"""The analysis networks: from a picture to the latents of its prompt, in float32 numpy (not normative).
+
+The encoder may find latents in any way; this is the trained one, which needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from refcodec.picture import Picture
+
+Float = NDArray[np.float32]
+Int16 = NDArray[np.int16]
+
+LARGEST_VALUE = 2047
+LARGEST_HYPER_VALUE = 31
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)  # type: ignore[untyped-decorator]
+def _depthwise(x: Float, weight: Float, bias: Float, out: Float) -> None:
+    channels, height, width = x.shape
+    for c in range(channels):
+        for i in range(height):
+            for j in range(width):
+                out[c, i, j] = bias[c]
+            for di in range(3):
+                y = i + di - 1
+                if y < 0 or y >= height:
+                    continue
+                left, middle, right = weight[c, di, 0], weight[c, di, 1], weight[c, di, 2]
+                for j in range(width):
+                    out[c, i, j] += middle * x[c, y, j]
+                for j in range(1, width):
+                    out[c, i, j] += left * x[c, y, j - 1]
+                for j in range(width - 1):
+                    out[c, i, j] += right * x[c, y, j + 1]
+
+
+def space_to_depth(x: Float, r: int) -> Float:
+    """Move r x r blocks of (C,H,W) into channels c*r*r + dy*r + dx: (C*r*r, H/r, W/r)."""
+    c, h, w = x.shape
+    blocks = x.reshape(c, h // r, r, w // r, r).transpose(0, 2, 4, 1, 3)
+    return np.ascontiguousarray(blocks.reshape(c * r * r, h // r, w // r))
+
+
+def sample_planes(picture: Picture) -> NDArray[np.uint8]:
+    """Return the 24 sample planes (24, H/4, W/4) of a picture whose sides are multiples of 16 (#gen.stage2)."""
+    y = space_to_depth(picture.y[None], 4)  # type: ignore[arg-type]
+    u = space_to_depth(picture.u[None], 2)  # type: ignore[arg-type]
+    v = space_to_depth(picture.v[None], 2)  # type: ignore[arg-type]
+    return np.concatenate([y, u, v])  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Analyser:
+    """The trained analysis networks; weights by module name, float32."""
+
+    weights: dict[str, Float]
+
+    def _conv(self, name: str, x: Float) -> Float:
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        if weight.shape[1] == 1 and weight.shape[2] == 3:
+            out = np.empty_like(x)
+            _depthwise(x, weight[:, 0], bias, out)
+            return out
+        c, h, w = x.shape
+        y = weight[:, :, 0, 0] @ x.reshape(c, h * w)
+        y += bias[:, None]
+        return y.reshape(-1, h, w)
+
+    def _block(self, name: str, x: Float) -> Float:
+        y = self._conv(f"{name}.expand", self._conv(f"{name}.spatial", x))
+        np.maximum(y, 0, out=y)
+        return x + self._conv(f"{name}.project", y)
+
+    def _blocks(self, name: str, x: Float) -> Float:
+        index = 0
+        while f"{name}.{index}.expand.weight" in self.weights:
+            x = self._block(f"{name}.{index}", x)
+            index += 1
+        return x
+
+    def latents(self, picture: Picture, q: int) -> Float:
+        """Return latents (C, H/16, W/16) in real units (1/64 of a dequantised unit), not rounded."""
+        x = (sample_planes(picture).astype(np.float32) / 255 - 0.5) * 4
+        x = self._blocks("analysis.narrow", self._conv("analysis.first", x))
+        x = self._blocks("analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2)))
+        x = space_to_depth(x, 2)
+        x = self._conv("analysis.down2", np.concatenate([x, _plane(q, x)]))
+        return self._conv("analysis.last", self._blocks("analysis.wide", x))
+
+    def hyper_latents(self, values: Float, q: int) -> Int16:
+        """Return hyper-latents (Cz, ceil(h/4), ceil(w/4)) for values (C,h,w) in quantised units."""
+        x = np.concatenate([values / 4, _plane(q, values)])
+        x = np.pad(x, ((0, 0), (0, -x.shape[1] % 4), (0, -x.shape[2] % 4)))
+        x = self._block("hyper_analysis.block1", self._conv("hyper_analysis.first", x))
+        x = self._conv("hyper_analysis.down1", space_to_depth(x, 2))
+        x = self._block("hyper_analysis.block2", x)
+        z = self._conv("hyper_analysis.down2", space_to_depth(x, 2)) * 8
+        return np.clip(np.floor(z + 0.5), -LARGEST_HYPER_VALUE, LARGEST_HYPER_VALUE).astype(np.int16)
+
+    def analyse(self, picture: Picture, q: int, gain: NDArray[np.int32]) -> tuple[Int16, Int16]:
+        """Return hyper-latents z and latent values v, both int16, of a picture for prompt_scale_index q.
+
+        `gain` is the model's table (64, C). The picture's sides are multiples of 16.
+        """
+        values = self.latents(picture, q) * (4096.0 / gain[q].astype(np.float32))[:, None, None]
+        z = self.hyper_latents(values, q)
+        v = np.clip(np.floor(values + 0.5), -LARGEST_VALUE, LARGEST_VALUE).astype(np.int16)
+        return z, v
+
+
+def _plane(q: int, like: Float) -> Float:
+    return np.full((1, *like.shape[1:]), q / 32, np.float32)
+
+
+@lru_cache(maxsize=4)
+def load_analyser(path: Path) -> Analyser:
+    """Read analysis weights from a safetensors file."""
+    return Analyser({k: v.astype(np.float32) for k, v in load_file(path).items()})
+
+
+def bundled_analyser() -> Analyser:
+    """Return the analysis networks of the bundled generator `core`."""
+    return load_analyser(Path(__file__).resolve().parent.parent / "models" / "core.analysis.safetensors")

@@ -1,0 +1,159 @@
+"""What the user asks of the encoder, checked, and the presets that stand behind it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from refcodec import errors
+
+SizeChoice = Literal["auto"] | Fraction
+KeyframeChoice = Literal["auto", "generated", "coded"]
+
+LADDER: tuple[Fraction, ...] = (
+    Fraction(1),
+    Fraction(5, 6),
+    Fraction(2, 3),
+    Fraction(1, 2),
+    Fraction(1, 3),
+)
+"""Coded size divided by presentation size, from large to small (design decision D7)."""
+
+LOWEST_CRF = 4.0
+HIGHEST_CRF = 51.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Effort of the encoder. Presets change the cost of an encode, never the format."""
+
+    name: str
+    x264_preset: str
+    trial_preset: str
+    """x264 preset of the trial encodes that choose the rung of the ladder."""
+    trial_segments: int
+    """Segments that are encoded to choose the rung; 0: the rung follows from the bits per sample."""
+    trial_pictures: int
+    """Pictures of a trial segment at most."""
+    keyframe_trials: bool
+    """Whether generated and coded keyframes are compared by real encodes."""
+    overrides: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """x264 parameters that differ from its preset."""
+
+
+_COMMON = {"aq-mode": "1", "rc-lookahead": "60", "bframes": "5", "b-adapt": "2", "weightp": "2"}
+
+PRESETS: dict[str, Preset] = {
+    "fast": Preset(
+        "fast", "veryfast", "superfast", 0, 0, False, MappingProxyType({"bframes": "3"})
+    ),
+    "medium": Preset(
+        "medium",
+        "medium",
+        "veryfast",
+        1,
+        96,
+        True,
+        MappingProxyType(_COMMON | {"ref": "4"}),
+    ),
+    "slow": Preset(
+        "slow",
+        "slower",
+        "faster",
+        3,
+        128,
+        True,
+        MappingProxyType(_COMMON | {"ref": "6", "bframes": "8"}),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Settings of one encode. Exactly one of `bitrate` and `quality` is given.
+
+    bitrate: total rate of the file in bit/s, side tracks and all headers included; met within 2 %.
+    quality: 0 (worst) to 100 (best), constant over the sequence; the rate follows from it.
+    preset: "fast", "medium" or "slow".
+    keyframe_interval: longest distance of two keyframes in seconds, 0.1 to 30.
+    size: "auto" or the coded size as a fraction of the presentation size, 1/8 to 1.
+    keyframes: "auto" (by cost), "generated" or "coded" for every segment.
+    model: path of a generator model file; None: the bundled model of profile core.
+    prompt_share: part of the video's bits spent on prompts, 0.02 to 0.9; None: chosen by the encoder.
+    refine: refine the latents of each prompt against its keyframe (slower; needs torch).
+    side_tracks: carry the audio and subtitle tracks of the source.
+    start, duration: part of the source in seconds; duration None: to its end.
+    workers: worker processes; None: one for each CPU. The file does not depend on it.
+    workspace: folder for intermediate pictures; None: the system's folder for temporary files.
+    """
+
+    bitrate: int | None = None
+    quality: float | None = None
+    preset: str = "medium"
+    keyframe_interval: float = 5.0
+    size: SizeChoice = "auto"
+    keyframes: KeyframeChoice = "auto"
+    model: Path | None = None
+    prompt_share: float | None = None
+    refine: bool = False
+    side_tracks: bool = True
+    start: float = 0.0
+    duration: float | None = None
+    workers: int | None = None
+    workspace: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.bitrate is None) == (self.quality is None):
+            _refuse("bitrate, quality", (self.bitrate, self.quality), "exactly one of the two")
+        if self.bitrate is not None and not 1_000 <= self.bitrate <= 1_000_000_000:
+            _refuse("bitrate", self.bitrate, "1000..1000000000 bit/s")
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            _refuse("quality", self.quality, "0..100")
+        if self.preset not in PRESETS:
+            _refuse("preset", self.preset, ", ".join(PRESETS))
+        if not 0.1 <= self.keyframe_interval <= 30:
+            _refuse("keyframe_interval", self.keyframe_interval, "0.1..30 s")
+        if self.size != "auto" and not Fraction(1, 8) <= self.size <= 1:
+            _refuse("size", self.size, "auto or 1/8..1")
+        if self.keyframes not in ("auto", "generated", "coded"):
+            _refuse("keyframes", self.keyframes, "auto, generated, coded")
+        if self.prompt_share is not None and not 0.02 <= self.prompt_share <= 0.9:
+            _refuse("prompt_share", self.prompt_share, "0.02..0.9")
+        if not 0 <= self.start < 1e7:
+            _refuse("start", self.start, "0 s or more")
+        if self.duration is not None and not 0 < self.duration < 1e7:
+            _refuse("duration", self.duration, "more than 0 s")
+        if self.workers is not None and not 1 <= self.workers <= 1024:
+            _refuse("workers", self.workers, "1..1024")
+
+    @property
+    def effort(self) -> Preset:
+        """The preset by its name."""
+        return PRESETS[self.preset]
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes to start."""
+        return self.workers or os.cpu_count() or 1
+
+    def with_(self, **changes: object) -> EncoderSettings:
+        """Return a copy with some settings changed, checked again."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def quality_to_crf(quality: float) -> float:
+    """Map quality 0..100 to x264's constant rate factor: 0 -> 51, 50 -> 30, 100 -> 9, linear."""
+    return 51.0 - 0.42 * quality
+
+
+def quality_to_prompt_scale_index(quality: float) -> int:
+    """Map quality 0..100 to prompt_scale_index 0..63, linear."""
+    return min(63, max(0, round(quality * 63 / 100)))
+
+
+def _refuse(name: str, value: object, allowed: str) -> None:
+    raise errors.error("HYP-E-OUT-03", element=name, value=value, allowed=allowed)
