@@ -1,0 +1,1 @@
+"""Normative constants as text, and the tools that made them."""
