@@ -188,6 +188,10 @@ class _Builder(Transformer[Token, tree.Syntax]):
         name, value, text = items
         return ("constant", name, value, None if text is None else text[1:-1], meta.line)
 
+    @v_args(meta=True)
+    def general(self, meta: Meta, items: list[Any]) -> tuple[str, Token, str, int]:
+        return ("general", items[0], str(items[1]), meta.line)
+
     def enum_row(self, items: list[Any]) -> tuple[tree.Interval, str]:
         return items[0], items[1][1:-1]
 
@@ -199,6 +203,7 @@ class _Builder(Transformer[Token, tree.Syntax]):
         constants: dict[str, tree.Constant] = {}
         enumerations: dict[str, tree.Enumeration] = {}
         structures: dict[str, tree.Structure] = {}
+        general: dict[str, str] = {}
 
         def constant_value(expression: tree.Expression, line: int) -> int:
             names = {name: constant.value for name, constant in constants.items()}
@@ -218,6 +223,11 @@ class _Builder(Transformer[Token, tree.Syntax]):
                     raise _error(self._name, line, f"{name} is declared twice")
                 value = constant_value(expression, line)
                 constants[str(name)] = tree.Constant(str(name), value, text, line)
+            elif isinstance(item, tuple) and item[0] == "general":
+                _, name, requirement, line = item
+                if name not in tree.GENERAL_RULES or name in general:
+                    raise _error(self._name, line, f"{name} is no general rule, or stands twice")
+                general[str(name)] = requirement
             elif isinstance(item, tuple):
                 _, name, rows, line = item
                 if name in enumerations:
@@ -235,7 +245,7 @@ class _Builder(Transformer[Token, tree.Syntax]):
                     ),
                     line,
                 )
-        return tree.Syntax(self._name, constants, enumerations, structures)
+        return tree.Syntax(self._name, constants, enumerations, structures, general)
 
 
 def _with_anchor(statement: tree.Statement, anchor: str) -> tree.Statement:

@@ -194,6 +194,27 @@ Statement: TypeAlias = (
 
 # --------------------------------------------------------------------------- the file
 
+GENERAL_RULES: dict[str, str] = {
+    "value_range": "HYP-E-SYN-01",
+    "data_ends": "HYP-E-SYN-02",
+    "leb128_minimal": "HYP-E-SYN-03",
+    "leb128_length": "HYP-E-SYN-04",
+    "fixed_pattern": "HYP-E-SYN-05",
+    "text_utf8": "HYP-E-SYN-06",
+    "alignment": "HYP-E-SYN-07",
+    "exp_golomb_length": "HYP-E-SYN-08",
+    "expression_value": "HYP-E-SYN-09",
+    "structure_size": "HYP-E-SYN-10",
+    "length_inflated": "HYP-E-SYN-11",
+    "loop_progress": "HYP-E-SYN-12",
+    "element_count": "HYP-E-SYN-13",
+    "array_order": "HYP-E-SYN-14",
+}
+"""Rules that hold for every element, with the error of a breach where no requirement names one.
+
+A `.syn` file ties a rule to a requirement with `general <rule> <requirement>`.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -249,12 +270,17 @@ class Enumeration:
 
 @dataclass(frozen=True)
 class Syntax:
-    """A parsed `.syn` file: constants, enumerations and structures by name, in file order."""
+    """A parsed `.syn` file: constants, enumerations and structures by name, in file order.
+
+    `general` gives the requirement behind each general rule of reading (GENERAL_RULES), where the
+    standard states one.
+    """
 
     name: str
     constants: dict[str, Constant]
     enumerations: dict[str, Enumeration]
     structures: dict[str, Structure]
+    general: dict[str, str]
 
     def meaning(self, element: str, value: object) -> str | None:
         """Return the enumerated meaning of `value` of `element`, or None."""
