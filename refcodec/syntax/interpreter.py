@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from refcodec import errors
 from refcodec.syntax import faults, tree
-from refcodec.syntax.expressions import evaluate, format_descriptor
+from refcodec.syntax.expressions import PRESENCE_FUNCTIONS, evaluate, format_descriptor
 from refcodec.syntax.values import Structure, Value
 
 ELEMENT_LIMIT = 1 << 22
@@ -144,6 +144,12 @@ class Interpreter(ABC):
     def presence(self, frame: Frame, function: str, body: tuple[tree.Statement, ...]) -> int:
         """Return more_data_in_file() or more_rbsp_data(), which decides on running `body`."""
 
+    def noted_presence(self, frame: Frame, statement: tree.Inference) -> int:
+        """Return the value of `infer name = more_rbsp_data()` (a writer takes the given one)."""
+        function = presence_function(statement)
+        assert function is not None
+        return self.presence(frame, function, ())
+
     @abstractmethod
     def enter(self, frame: Frame, path: str, size: int) -> object:
         """Begin a block of exactly `size` bytes; what it returns goes to `leave`."""
@@ -191,8 +197,11 @@ class Interpreter(ABC):
             case tree.Element():
                 self.element(frame, statement)
             case tree.Inference():
-                value = self.evaluate(frame, statement.expression)
                 path, subscripts = self.place(frame, statement.name, statement.subscripts)
+                if presence_function(statement) is not None:
+                    value = self.noted_presence(frame, statement)
+                else:
+                    value = self.evaluate(frame, statement.expression)
                 self.inferred(frame, statement, path, value)
                 self.store(frame, statement.name, subscripts, value, frame.values)
                 self.tell_inference(frame, statement.name, path, value)
@@ -222,7 +231,7 @@ class Interpreter(ABC):
                 while again:
                     self.round(frame, statement.body)
                     outcome += 1
-                    again = self.evaluate(frame, statement.condition)
+                    again = self.evaluate(frame, statement.condition, statement.body)
             case tree.Bounded():
                 size = self.evaluate(frame, statement.size)
                 if size < 0:
@@ -482,6 +491,14 @@ _WIDTHS: dict[str, tuple[int, int | None]] = {
     "utf8": (0, None),
 }
 """Least and greatest argument of each descriptor; u(0) and f(0) take no bits and are 0."""
+
+
+def presence_function(statement: tree.Inference) -> str | None:
+    """Return the function of `infer name = more_rbsp_data()` and the like, else None."""
+    expression = statement.expression
+    if isinstance(expression, tree.Call) and expression.function in PRESENCE_FUNCTIONS:
+        return expression.function
+    return None
 
 
 def array_names(loop: tree.Statement) -> tuple[str, ...]:

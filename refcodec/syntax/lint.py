@@ -337,10 +337,11 @@ def _ranges(syntax: tree.Syntax, structure: tree.Structure) -> Iterator[Finding]
     for statement in tree.walk(structure.body):
         if not isinstance(statement, tree.Element):
             continue
-        if statement.name in steering and not statement.allowed and statement.fixed is None:
+        limits = descriptor_limits(statement.descriptor)
+        bare = not statement.allowed and statement.fixed is None
+        if statement.name in steering and bare and (limits is None or limits[1] > 255):
             text = f"{statement.name} steers a size or a loop and has no range"
             yield Finding("range-missing", structure.name, statement.line, text)
-        limits = descriptor_limits(statement.descriptor)
         for interval in statement.allowed:
             low, high = interval.low, interval.high
             if not (isinstance(low, tree.Number) and isinstance(high, tree.Number)):

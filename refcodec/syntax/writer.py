@@ -110,6 +110,12 @@ class BitWriter(Interpreter):
         if present and given != value:
             raise self.usage("HYP-E-SYN-22", path, given, allowed=value)
 
+    def noted_presence(self, frame: Frame, statement: tree.Inference) -> int:
+        given = frame.given.get(statement.name, 0)
+        if not isinstance(given, int):
+            raise self.usage("HYP-E-SYN-22", f"{frame.path}.{statement.name}", given)
+        return 1 if given else 0
+
     def descend(self, frame: Frame, call: tree.Invocation, inner: Frame) -> None:
         given = frame.given.get(call.label)
         if frame.loops:

@@ -1,0 +1,110 @@
+"""NAL units: emulation prevention, and the NAL units of a byte stream (H.264 clauses 7.3.1, 7.4.1, B.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Buffer = bytes | bytearray | memoryview
+
+
+def add_emulation_prevention_plain(rbsp: Buffer) -> bytes:
+    """(#avc.7.4.1) Return `rbsp` with 03 before each byte <= 03 that follows two zero bytes.
+
+    Plain counterpart of `add_emulation_prevention`.
+    """
+    result = bytearray()
+    zeros = 0
+    for byte in rbsp:
+        if zeros >= 2 and byte <= 3:
+            result.append(3)
+            zeros = 0
+        result.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(result)
+
+
+def remove_emulation_prevention_plain(payload: Buffer) -> bytes:
+    """(#avc.7.3.1) Return `payload` without each 03 that follows two zero bytes.
+
+    Plain counterpart of `remove_emulation_prevention`.
+    """
+    result = bytearray()
+    zeros = 0
+    for byte in payload:
+        if zeros >= 2 and byte == 3:
+            zeros = 0
+            continue
+        result.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(result)
+
+
+def add_emulation_prevention(rbsp: Buffer) -> bytes:
+    """(#avc.7.4.1) Return `rbsp` with 03 before each byte <= 03 that follows two zero bytes.
+
+    A 03 that is put in ends the run of zeros, so within a long run every second zero gets one.
+    """
+    data = np.frombuffer(rbsp, np.uint8)
+    candidates = _after_two_zeros(data, data[2:] <= 3) if data.size > 2 else _NONE
+    if not candidates.size:
+        return bytes(rbsp)
+    return np.insert(data, _apart(candidates, data), np.uint8(3)).tobytes()
+
+
+def remove_emulation_prevention(payload: Buffer) -> bytes:
+    """(#avc.7.3.1) Return `payload` without each 03 that follows two zero bytes."""
+    data = np.frombuffer(payload, np.uint8)
+    # 00 00 03 cannot overlap another 00 00 03, so every hit counts
+    found = _after_two_zeros(data, data[2:] == 3) if data.size > 2 else _NONE
+    if not found.size:
+        return bytes(payload)
+    return np.delete(data, found).tobytes()
+
+
+_NONE: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+
+
+def _after_two_zeros(
+    data: npt.NDArray[np.uint8], wanted: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.intp]:
+    """Return the positions from 2 on where `wanted` holds and the two bytes before are zero."""
+    zero = data == 0
+    return np.flatnonzero(zero[:-2] & zero[1:-1] & wanted) + 2
+
+
+def _apart(
+    candidates: npt.NDArray[np.intp], data: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.intp]:
+    """Leave out the candidates whose two zeros lost their run to an insertion just before.
+
+    Within a run of consecutive candidates the first, third, fifth … stay: after an insertion at p
+    the zeros before p no longer count, so p + 1 has one zero before it and p + 2 has two again.
+    """
+    breaks = np.flatnonzero(np.diff(candidates) != 1) + 1
+    starts = np.zeros(candidates.size, np.intp)
+    starts[breaks] = breaks
+    rank = np.arange(candidates.size) - np.maximum.accumulate(starts)
+    return candidates[rank % 2 == 0]
+
+
+def nal_units(stream: Buffer) -> Iterator[memoryview]:
+    """(#avc.B.1) Yield the NAL units of a byte stream: what stands between the start codes 00 00 01.
+
+    Zero bytes at the end of each are left out, and bytes before the first start code; the views
+    share the stream's memory.
+    """
+    data = memoryview(stream).cast("B")
+    content = stream if isinstance(stream, (bytes, bytearray)) else bytes(data)
+    start = content.find(b"\0\0\1")
+    while start >= 0:
+        start += 3
+        following = content.find(b"\0\0\1", start)
+        end = len(content) if following < 0 else following
+        while end > start and content[end - 1] == 0:
+            end -= 1
+        if end > start:
+            yield data[start:end]
+        start = following
