@@ -1,0 +1,25 @@
+"""The generator of profile core: from a prompt to latents, stage 1, stage 2 and the generated picture.
+
+    model = generator.load_model(path)                    or generator.bundled(1, digest)
+    latents = model.decode_prompt(prompt, q, width, height)    sizes of the latent grid
+    picture = model.generate(latents, q)                  a refcodec.picture.Picture on the 16-grid
+
+The other direction, for encoders: `encode_prompt`, `estimate_bits`.
+"""
+
+from refcodec.generator.generation import assemble_planes, dequantise, generate
+from refcodec.generator.model import GeneratorModel, bundled, load_model
+from refcodec.generator.prompt import Latents, decode_prompt, encode_prompt, estimate_bits
+
+__all__ = [
+    "GeneratorModel",
+    "Latents",
+    "assemble_planes",
+    "bundled",
+    "decode_prompt",
+    "dequantise",
+    "encode_prompt",
+    "estimate_bits",
+    "generate",
+    "load_model",
+]

@@ -1,0 +1,133 @@
+"""Models of generators: loading, and finding the installed one that a stream asks for."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refcodec import errors
+from refcodec.generator import generation, prompt
+from refcodec.generator.contract import LUMA_PER_LATENT, Contract
+from refcodec.intnet.model_file import ModelFile, read_model_file
+from refcodec.picture import Picture
+from spec import data
+
+GENERATOR_NAMES = {1: "core"}
+"""generator_id -> name of the model family; files are refcodec/models/NAME*.safetensors."""
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+VARIABLE = "HYP_MODELS"
+
+
+class GeneratorModel:
+    """A checked model: networks and tables of one generator.
+
+    Attributes: `file` (ModelFile), `contract` (sizes and tables), `digest` (32 bytes), `cost`
+    (multiplications for each luma sample).
+    """
+
+    def __init__(self, file: ModelFile) -> None:
+        """Check that `file` is a generator of profile core. Raises HYP-E-NET-03, -08 or -09."""
+        self.file = file
+        self.contract = Contract(file, _largest("max_generator_cost"))
+        self.digest = file.digest
+        self.cost = self.contract.cost
+
+    @property
+    def latent_channels(self) -> int:
+        """C, the number of latent channels."""
+        return self.contract.latent_channels
+
+    @property
+    def hyper_channels(self) -> int:
+        """Cz, the number of hyper-latent channels."""
+        return self.contract.hyper_channels
+
+    def check_size(self, latent_width: int, latent_height: int) -> None:
+        """(#gen.size) Refuse sizes beyond the largest level before anything is allocated. Raises HYP-E-GEN-03."""
+        count = _largest("max_coded_samples") // LUMA_PER_LATENT
+        side = _largest("max_dimension") // 16
+        if not (0 < latent_width <= side and 0 < latent_height <= side and latent_width * latent_height <= count):
+            raise errors.error(
+                "HYP-E-GEN-03",
+                element="latent grid",
+                value=f"{latent_width}x{latent_height}",
+                allowed=f"sides 1..{side}, at most {count} positions",
+            )
+
+    def decode_prompt(
+        self,
+        data: bytes | memoryview,
+        q: int,
+        latent_width: int,
+        latent_height: int,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+    ) -> prompt.Latents:
+        """Decode a prompt; see `prompt.decode_prompt`."""
+        return prompt.decode_prompt(self, data, q, latent_width, latent_height, backend=backend, threads=threads)
+
+    def generate(
+        self,
+        latents: prompt.Latents | NDArray[np.int16],
+        q: int,
+        *,
+        backend: str = "auto",
+        threads: int | None = None,
+    ) -> Picture:
+        """Make the picture of quantised latents; see `generation.generate`."""
+        values = latents.values if isinstance(latents, prompt.Latents) else latents
+        return generation.generate(self, values, q, backend=backend, threads=threads)
+
+
+@cache
+def _largest(limit: str) -> int:
+    with data("tables/levels.toml").open("rb") as file:
+        levels = tomllib.load(file)["level"]
+    return max(int(level[limit]) for level in levels.values())
+
+
+def load_model(path: str | os.PathLike[str]) -> GeneratorModel:
+    """Read and check the model file at `path`. Raises HYP-E-GEN-04 and HYP-E-NET-01 to -10."""
+    return GeneratorModel(read_model_file(path))
+
+
+def bundled(generator_id: int, digest: bytes | None = None) -> GeneratorModel:
+    """(#gen.model) Return the installed model of `generator_id` with the SHA-256 `digest` (None: the newest).
+
+    Looks in refcodec/models and in the folder that the variable HYP_MODELS names. Raises HYP-E-GEN-01 when
+    there is none of that id, HYP-E-GEN-02 when none has that digest.
+    """
+    name = GENERATOR_NAMES.get(generator_id)
+    folders = [MODELS]
+    if os.environ.get(VARIABLE):
+        folders.append(Path(os.environ[VARIABLE]))
+    return _bundled(generator_id, name, digest, tuple(folders))
+
+
+@cache
+def _bundled(
+    generator_id: int, name: str | None, digest: bytes | None, folders: tuple[Path, ...]
+) -> GeneratorModel:
+    paths = [
+        path
+        for folder in folders
+        if name is not None and folder.is_dir()
+        for path in sorted(folder.glob(f"{name}*.safetensors"))
+        if not path.name.endswith(".analysis.safetensors")
+    ]
+    if not paths:
+        raise errors.error(
+            "HYP-E-GEN-01", element="generator_id", value=generator_id, allowed=str(sorted(GENERATOR_NAMES))
+        )
+    for path in paths:
+        model = load_model(path)
+        if digest is None or model.digest == bytes(digest):
+            return model
+    raise errors.error("HYP-E-GEN-02", element="model_digest", value=digest)

@@ -1,0 +1,213 @@
+"""Numba kernels of the strip evaluators.
+
+Tensors are int16 with channels last and flat in memory. Indices are unsigned: Numba then omits its
+handling of negative ones, and the channel loops vectorise. Each kernel has its plain counterpart in
+`evaluate_numpy`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+_kernel = njit(nogil=True, cache=True, error_model="numpy")
+_U = np.uint64
+
+
+@_kernel
+def requantise(x: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any) -> None:
+    """(#net.requantise) x, out int16 (N, C); multiplier int32 (C)."""
+    count, channels = x.shape
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    for n in range(count):
+        for c in range(channels):
+            value = (np.int32(x[n, c]) * multiplier[c] + rounding) >> amount
+            out[n, c] = min(max(value, low), high)
+
+
+@_kernel
+def requantise_padded(
+    x: Any, first: int, multiplier: Any, shift: int, lo: int, hi: int, out: Any
+) -> None:
+    """(#net.requantise) Requantise rows first.. of x (H, W, C) into the padded out (rows + 2, W + 2, C).
+
+    Row 0 of `out` is row first - 1 of x. What lies outside x becomes 0.
+    """
+    height, width, channels = x.shape
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    for r in range(out.shape[0]):
+        y = first + r - 1
+        if y < 0 or y >= height:
+            out[r] = 0
+            continue
+        out[r, 0] = 0
+        out[r, width + 1] = 0
+        for column in range(width):
+            for c in range(channels):
+                value = (np.int32(x[y, column, c]) * multiplier[c] + rounding) >> amount
+                out[r, column + 1, c] = min(max(value, low), high)
+
+
+@_kernel
+def copy_padded(x: Any, first: int, out: Any) -> None:
+    """Copy as `requantise_padded` does, values unchanged."""
+    height, width, _ = x.shape
+    for r in range(out.shape[0]):
+        y = first + r - 1
+        if y < 0 or y >= height:
+            out[r] = 0
+            continue
+        out[r, 0] = 0
+        out[r, width + 1] = 0
+        out[r, 1 : width + 1] = x[y]
+
+
+@_kernel
+def depthwise(
+    padded: Any, weight: Any, bias: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any
+) -> None:
+    """(#net.depthwise3x3) padded int16, flat ((rows + 2) * (W + 2) * C); weight int32, flat (9 * C); out (rows, W, C)."""
+    rows, width, channels = out.shape
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    size = _U(channels)
+    stride = _U((width + 2) * channels)
+    twice = size + size
+    flat = out.reshape(-1)
+    w1, w2, w3, w4 = size, size * _U(2), size * _U(3), size * _U(4)
+    w5, w6, w7, w8 = size * _U(5), size * _U(6), size * _U(7), size * _U(8)
+    for r in range(rows):
+        for column in range(width):
+            top = _U(r) * stride + _U(column) * size
+            middle = top + stride
+            bottom = middle + stride
+            target = _U(r * width + column) * size
+            for c in range(size):
+                total = bias[c]
+                total += np.int32(padded[top + c]) * weight[c]
+                total += np.int32(padded[top + size + c]) * weight[w1 + c]
+                total += np.int32(padded[top + twice + c]) * weight[w2 + c]
+                total += np.int32(padded[middle + c]) * weight[w3 + c]
+                total += np.int32(padded[middle + size + c]) * weight[w4 + c]
+                total += np.int32(padded[middle + twice + c]) * weight[w5 + c]
+                total += np.int32(padded[bottom + c]) * weight[w6 + c]
+                total += np.int32(padded[bottom + size + c]) * weight[w7 + c]
+                total += np.int32(padded[bottom + twice + c]) * weight[w8 + c]
+                value = (total * multiplier[c] + rounding) >> amount
+                flat[target + c] = min(max(value, low), high)
+
+
+@_kernel
+def neighbourhoods(padded: Any, out: Any) -> None:
+    """Lay out padded (rows + 2, W + 2, C) as out (rows * W, 9 * C): the 3x3 taps in raster order, channels inside."""
+    rows, width = padded.shape[0] - 2, padded.shape[1] - 2
+    channels = padded.shape[2]
+    for r in range(rows):
+        for column in range(width):
+            n = r * width + column
+            for dy in range(3):
+                for dx in range(3):
+                    tap = (dy * 3 + dx) * channels
+                    for c in range(channels):
+                        out[n, tap + c] = padded[r + dy, column + dx, c]
+
+
+@_kernel
+def mix(
+    x: Any, weight: Any, bias: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any
+) -> None:
+    """(#net.conv1x1) x int16 (N, I), weight int16 (O, I), out int16 (N, O)."""
+    count, inputs = x.shape
+    outputs = out.shape[1]
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    for n in range(count):
+        for o in range(outputs):
+            total = np.int32(0)
+            for i in range(inputs):
+                total += np.int32(x[n, i]) * np.int32(weight[o, i])
+            value = ((total + bias[o]) * multiplier[o] + rounding) >> amount
+            out[n, o] = min(max(value, low), high)
+
+
+@_kernel
+def to_float32(x: Any, out: Any) -> None:
+    """Convert int16 (N, C) to float32."""
+    count, channels = x.shape
+    for n in range(count):
+        for c in range(channels):
+            out[n, c] = np.float32(x[n, c])
+
+
+@_kernel
+def finish_float32(
+    total: Any, bias: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any
+) -> None:
+    """(#net.requantise) Bring sums (N, O), whole numbers in float32, to int16 out (N, O)."""
+    count, outputs = total.shape
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    for n in range(count):
+        for o in range(outputs):
+            value = ((np.int32(total[n, o]) + bias[o]) * multiplier[o] + rounding) >> amount
+            out[n, o] = min(max(value, low), high)
+
+
+@_kernel
+def add(a: Any, b: Any, lo: int, hi: int, out: Any) -> None:
+    """(#net.add) a, b, out int16 (N, C)."""
+    count, channels = out.shape
+    low, high = np.int32(lo), np.int32(hi)
+    for n in range(count):
+        for c in range(channels):
+            value = np.int32(a[n, c]) + np.int32(b[n, c])
+            out[n, c] = min(max(value, low), high)
+
+
+@_kernel
+def lookup(x: Any, table: Any, lo: int, out: Any) -> None:
+    """(#net.lookup) x, out int16 (N, C); table int16."""
+    count, channels = x.shape
+    for n in range(count):
+        for c in range(channels):
+            out[n, c] = table[np.int64(x[n, c]) - lo]
+
+
+@_kernel
+def gather(x: Any, index: Any, out: Any) -> None:
+    """(#net.gather_channels) x (N, C), index int64 (O), out (N, O)."""
+    for n in range(out.shape[0]):
+        for o in range(out.shape[1]):
+            out[n, o] = x[n, index[o]]
+
+
+@_kernel
+def pixel_shuffle(x: Any, r: int, out: Any) -> None:
+    """(#net.pixel_shuffle) x (rows, W, C * r * r), out (rows * r, W * r, C)."""
+    rows, width = x.shape[0], x.shape[1]
+    channels = out.shape[2]
+    square = r * r
+    for row in range(rows):
+        for column in range(width):
+            for dy in range(r):
+                for dx in range(r):
+                    for c in range(channels):
+                        out[row * r + dy, column * r + dx, c] = x[row, column, c * square + dy * r + dx]
+
+
+@_kernel
+def space_to_depth(x: Any, r: int, out: Any) -> None:
+    """(#net.space_to_depth) x (rows * r, W * r, C), out (rows, W, C * r * r)."""
+    rows, width = out.shape[0], out.shape[1]
+    channels = x.shape[2]
+    square = r * r
+    for row in range(rows):
+        for column in range(width):
+            for dy in range(r):
+                for dx in range(r):
+                    for c in range(channels):
+                        out[row, column, c * square + dy * r + dx] = x[row * r + dy, column * r + dx, c]

@@ -1,0 +1,268 @@
+"""Evaluation of networks over strips of rows by several threads; the matrix product is exchangeable.
+
+Whatever the strips and threads are, each output element is computed by the same integer formula, so
+the result does not depend on them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refcodec.intnet import kernels
+from refcodec.intnet.graph import Array, Network, Node
+from refcodec.intnet.plan import SPATIAL, Group, make_groups
+
+Tensor = NDArray[np.int16]
+
+STRIP_BYTES = 384 << 10
+"""Aim for the buffers of one strip: they should share the second-level cache with the weights."""
+
+
+class Workspace:
+    """Buffers of one thread, kept from call to call: fresh memory would cost a page fault every 4 KiB."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[object, Array] = {}
+
+    def take(self, key: object, shape: tuple[int, ...], dtype: Any = np.int16) -> Any:
+        """Return an uninitialised C-contiguous array; the same key gives the same memory."""
+        size = int(np.prod(shape))
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = np.empty(size, dtype)
+            self._buffers[key] = buffer
+        return buffer[:size].reshape(shape)
+
+
+class Product(Protocol):
+    """A prepared convolution over a matrix of positions and channels."""
+
+    def __call__(self, x: Tensor, out: Tensor, workspace: Workspace) -> None:
+        """Compute out (N, O) from x (N, I), both int16."""
+
+
+MakeProduct = Callable[[Node, NDArray[np.int16], tuple[int, int]], Product]
+"""Prepares a convolution: the node, its weights as a matrix int16 (O, I), the range of its input."""
+
+Watch = Callable[[Node, float, int], None]
+
+
+class StripEvaluator:
+    """A network prepared for evaluation with one kind of product."""
+
+    def __init__(self, network: Network, make_product: MakeProduct) -> None:
+        self.network = network
+        self.groups = make_groups(network)
+        self._products: dict[str, Product] = {}
+        self._taps: dict[str, tuple[Any, ...]] = {}
+        self._workspaces: deque[Workspace] = deque()
+        self._uses: dict[str, int] = {name: 1 for name in network.outputs}
+        for group in self.groups:
+            for name in _needs(group):
+                self._uses[name] = self._uses.get(name, 0) + 1
+        for node in network.nodes:
+            if node.weight is None:
+                continue
+            weight = node.weight.astype(np.int16)
+            if node.op == "depthwise3x3":
+                taps = np.ascontiguousarray(weight.reshape(len(weight), 9).T.astype(np.int32))
+                self._taps[node.output] = (taps.reshape(-1), node.bias, node.multiplier)
+                continue
+            if node.op == "conv3x3":
+                weight = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+            declared = network.declared(node.inputs[0])
+            self._products[node.output] = make_product(node, np.ascontiguousarray(weight), declared)
+
+    def __call__(
+        self, inputs: Mapping[str, Tensor], threads: int, watch: Watch | None = None
+    ) -> dict[str, Tensor]:
+        """Evaluate; see `evaluate_numpy.evaluate`. Outputs are (C,H,W) views of arrays with channels last."""
+        tensors: dict[str, Tensor] = {
+            name: np.ascontiguousarray(value.transpose(1, 2, 0)) for name, value in inputs.items()
+        }
+        uses = dict(self._uses)
+        for group in self.groups:
+            self._run(group, tensors, threads, watch)
+            for name in _needs(group):
+                uses[name] -= 1
+                if not uses[name]:
+                    del tensors[name]
+        return {name: tensors[name].transpose(2, 0, 1) for name in self.network.outputs}
+
+    def _run(self, group: Group, tensors: dict[str, Tensor], threads: int, watch: Watch | None) -> None:
+        head = group.nodes[0]
+        source = group.fused.get(head.output, head).inputs[0]
+        height, width = tensors[source].shape[:2]
+        if head.op == "crop_like":
+            like = tensors[head.inputs[1]].shape
+            tensors[head.output] = np.ascontiguousarray(tensors[source][: like[0], : like[1]])
+            return
+        if head.op == "space_to_depth":
+            height, width = height // head.factor, width // head.factor
+        channels = self.network.channels
+        for node in group.nodes:
+            if node.output in group.kept:
+                factor = node.factor if node.op == "pixel_shuffle" else 1
+                shape = (height * factor, width * factor, channels[node.output])
+                tensors[node.output] = np.empty(shape, np.int16)
+        widest = sum(channels[node.output] for node in group.nodes) * 2 + max(
+            6 * channels[node.output] for node in group.nodes
+        )
+        rows = max(1, min(STRIP_BYTES // (width * widest), -(-height // (2 * threads))))
+        strips = [(first, min(first + rows, height)) for first in range(0, height, rows)]
+
+        def work(strip: tuple[int, int]) -> None:
+            try:
+                workspace = self._workspaces.pop()
+            except IndexError:
+                workspace = Workspace()
+            try:
+                self._strip(group, tensors, strip, workspace, watch)
+            finally:
+                self._workspaces.append(workspace)
+
+        if threads == 1 or len(strips) == 1:
+            for strip in strips:
+                work(strip)
+        else:
+            for _ in _pool(threads).map(work, strips):
+                pass
+
+    def _strip(
+        self,
+        group: Group,
+        tensors: Mapping[str, Tensor],
+        strip: tuple[int, int],
+        workspace: Workspace,
+        watch: Watch | None,
+    ) -> None:
+        first, last = strip
+        local: dict[str, Tensor] = {}
+
+        def rows_of(name: str) -> Tensor:
+            return local[name] if name in local else tensors[name][first:last]
+
+        for node in group.nodes:
+            channels = self.network.channels[node.output]
+            started = _clock() if watch else 0.0
+            if node.op == "space_to_depth":
+                source = tensors[node.inputs[0]][first * node.factor : last * node.factor]
+                out = tensors[node.output][first:last]
+                kernels.space_to_depth(source, node.factor, out)
+            elif node.op == "pixel_shuffle":
+                r = node.factor
+                out = tensors[node.output][first * r : last * r]
+                kernels.pixel_shuffle(rows_of(node.inputs[0]), r, out)
+            else:
+                width = tensors[self._source(group)].shape[1]
+                if node.output in group.kept:
+                    out = tensors[node.output][first:last]
+                else:
+                    out = workspace.take(node.output, (last - first, width, channels))
+                if node.op in SPATIAL:
+                    self._spatial(node, group, tensors, strip, out, workspace)
+                else:
+                    self._pointwise(node, [rows_of(name) for name in node.inputs], out, workspace)
+                local[node.output] = out
+            if watch:
+                watch(node, _clock() - started, out.shape[0] * out.shape[1])
+
+    @staticmethod
+    def _source(group: Group) -> str:
+        head = group.nodes[0]
+        return group.fused.get(head.output, head).inputs[0]
+
+    def _spatial(
+        self,
+        node: Node,
+        group: Group,
+        tensors: Mapping[str, Tensor],
+        strip: tuple[int, int],
+        out: Tensor,
+        workspace: Workspace,
+    ) -> None:
+        source = tensors[self._source(group)]
+        rows, width = out.shape[:2]
+        padded = workspace.take((node.output, "padded"), (rows + 2, width + 2, source.shape[2]))
+        before = group.fused.get(node.output)
+        if before is None:
+            kernels.copy_padded(source, strip[0], padded)
+        else:
+            kernels.requantise_padded(
+                source, strip[0], before.multiplier, before.shift, before.lo, before.hi, padded
+            )
+        if node.op == "depthwise3x3":
+            taps, bias, multiplier = self._taps[node.output]
+            kernels.depthwise(
+                padded.reshape(-1), taps, bias, multiplier, node.shift, node.lo, node.hi, out
+            )
+        else:
+            matrix = workspace.take((node.output, "matrix"), (rows * width, 9 * source.shape[2]))
+            kernels.neighbourhoods(padded, matrix)
+            self._products[node.output](matrix, _matrix(out), workspace)
+
+    def _pointwise(self, node: Node, given: list[Tensor], out: Tensor, workspace: Workspace) -> None:
+        x, y = _matrix(given[0]), _matrix(out)
+        if node.op == "conv1x1":
+            self._products[node.output](x, y, workspace)
+        elif node.op == "requantise":
+            kernels.requantise(x, node.multiplier, node.shift, node.lo, node.hi, y)
+        elif node.op == "add":
+            kernels.add(x, _matrix(given[1]), node.lo, node.hi, y)
+        elif node.op == "concat":
+            np.concatenate(given, axis=2, out=out)
+        elif node.op == "gather_channels":
+            kernels.gather(x, np.array(node.index, np.int64), y)
+        else:
+            kernels.lookup(x, node.table, self.network.declared(node.inputs[0])[0], y)
+
+
+def _needs(group: Group) -> set[str]:
+    """Return the whole tensors that a group reads."""
+    made = {node.output for node in group.nodes}
+    names: set[str] = set()
+    for node in group.nodes:
+        names |= set(group.fused.get(node.output, node).inputs) - made
+    return names
+
+
+def _matrix(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1, tensor.shape[2])
+
+
+def _clock() -> float:
+    import time
+
+    return time.perf_counter()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="intnet")
+
+
+class Prepared:
+    """Networks prepared with one kind of product, for as long as the networks live."""
+
+    def __init__(self, make_product: MakeProduct) -> None:
+        self._make = make_product
+        self._known: weakref.WeakKeyDictionary[Network, StripEvaluator] = weakref.WeakKeyDictionary()
+        self._lock = Lock()
+
+    def __call__(self, network: Network) -> StripEvaluator:
+        """Return the evaluator of `network`."""
+        with self._lock:
+            found = self._known.get(network)
+            if found is None:
+                found = StripEvaluator(network, self._make)
+                self._known[network] = found
+            return found
