@@ -3,7 +3,7 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 START_CODE = b"\0\0\0\1"
 
@@ -14,41 +14,24 @@ NAL_SEQUENCE_PARAMETER_SET = 7
 NAL_PICTURE_PARAMETER_SET = 8
 NAL_ACCESS_UNIT_DELIMITER = 9
 
-Buffer = bytes | memoryview
+Buffer = bytes | bytearray | memoryview
 
 
 def nal_unit_type(nal_unit: Buffer) -> int:
-    """(#avc.nal) Return nal_unit_type of a NAL unit of at least one byte."""
+    """(#avc.7.4.1) Return nal_unit_type of a NAL unit of at least one byte."""
     return nal_unit[0] & 31
 
 
 def to_annex_b(nal_units: Iterable[Buffer]) -> bytes:
-    """(#avc.byte_stream) Return the NAL units, each after a start code 00 00 00 01."""
+    """(#avc.B.1) Return the NAL units, each after a start code 00 00 00 01."""
     parts: list[Buffer] = []
     for nal_unit in nal_units:
         parts += (START_CODE, nal_unit)
     return b"".join(parts)
 
 
-def from_annex_b(data: bytes) -> list[bytes]:
-    """(#avc.byte_stream) Return the NAL units of a byte stream, without start codes and the zero
-    bytes around them; bytes before the first start code are left out."""
-    return list(_split(data))
-
-
-def _split(data: bytes) -> Iterator[bytes]:
-    start = data.find(b"\0\0\1")
-    while start >= 0:
-        start += 3
-        end = data.find(b"\0\0\1", start)
-        nal_unit = (data[start:] if end < 0 else data[start:end]).rstrip(b"\0")
-        if nal_unit:
-            yield nal_unit
-        start = end
-
-
 def to_avcc(nal_units: Iterable[Buffer]) -> bytes:
-    """(#avc.byte_stream) Return the NAL units, each after its size as a 32-bit big-endian
+    """(#avc.B.1) Return the NAL units, each after its size as a 32-bit big-endian
     integer."""
     parts: list[Buffer] = []
     for nal_unit in nal_units:

@@ -16,7 +16,7 @@ class BitWriter:
         return self._length
 
     def u(self, width: int, value: int) -> None:
-        """(#avc.descriptors) Append `value` as an unsigned integer of `width` bits; 0 <= value <
+        """(#avc.9.1) Append `value` as an unsigned integer of `width` bits; 0 <= value <
         2**width."""
         if not 0 <= value < 1 << width:
             raise ValueError(f"{value} does not fit {width} bits")
@@ -24,11 +24,11 @@ class BitWriter:
         self._length += width
 
     def ue(self, value: int) -> None:
-        """(#avc.descriptors) Append `value` >= 0 as an unsigned Exp-Golomb code (H.264, 9.1)."""
+        """(#avc.9.1) Append `value` >= 0 as an unsigned Exp-Golomb code (H.264, 9.1)."""
         self.u(2 * (value + 1).bit_length() - 1, value + 1)
 
     def se(self, value: int) -> None:
-        """(#avc.descriptors) Append `value` as a signed Exp-Golomb code (H.264, 9.1.1)."""
+        """(#avc.9.1) Append `value` as a signed Exp-Golomb code (H.264, 9.1.1)."""
         self.ue(2 * value - 1 if value > 0 else -2 * value)
 
     def align_with_zeros(self) -> None:
@@ -36,7 +36,7 @@ class BitWriter:
         self.u(-self._length % 8, 0)
 
     def trailing_bits(self) -> None:
-        """(#avc.descriptors) Append rbsp_trailing_bits: a one bit and zero bits up to a byte
+        """(#avc.9.1) Append rbsp_trailing_bits: a one bit and zero bits up to a byte
         boundary."""
         self.u(1, 1)
         self.align_with_zeros()

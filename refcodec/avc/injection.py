@@ -106,7 +106,7 @@ def _prevent_emulation(rbsp: NDArray[np.uint8], start: int, unit: NDArray[np.uin
 
 
 def with_emulation_prevention(rbsp: bytes) -> bytes:
-    """(#avc.nal) Return `rbsp` with an emulation prevention byte 03 wherever two zero bytes would
+    """(#avc.7.4.1) Return `rbsp` with an emulation prevention byte 03 wherever two zero bytes would
     be followed by a byte of 0..3."""
     start = rbsp.find(b"\0\0")
     if start < 0:

@@ -17,18 +17,18 @@ MB_TYPE_I_PCM = 25
 
 
 def u(width: int, value: int) -> list[int]:
-    """(#avc.descriptors) Bits of an unsigned integer, most significant first."""
+    """(#avc.9.1) Bits of an unsigned integer, most significant first."""
     return [value >> (width - 1 - i) & 1 for i in range(width)]
 
 
 def ue(value: int) -> list[int]:
-    """(#avc.descriptors) Bits of an unsigned Exp-Golomb code."""
+    """(#avc.9.1) Bits of an unsigned Exp-Golomb code."""
     length = (value + 1).bit_length()
     return u(length - 1, 0) + u(length, value + 1)
 
 
 def se(value: int) -> list[int]:
-    """(#avc.descriptors) Bits of a signed Exp-Golomb code."""
+    """(#avc.9.1) Bits of a signed Exp-Golomb code."""
     return ue(2 * value - 1 if value > 0 else -2 * value)
 
 
@@ -91,7 +91,7 @@ def injected_slice_data(header: list[int], y: Rows, u_plane: Rows, v_plane: Rows
 
 
 def with_trailing_bits(bits: list[int]) -> list[int]:
-    """(#avc.descriptors) Append rbsp_trailing_bits."""
+    """(#avc.9.1) Append rbsp_trailing_bits."""
     return [*bits, 1] + [0] * (-(len(bits) + 1) % 8)
 
 
@@ -104,7 +104,7 @@ def bytes_of(bits: list[int]) -> list[int]:
 
 
 def nal_unit(nal_ref_idc: int, nal_unit_type: int, rbsp: list[int]) -> list[int]:
-    """(#avc.nal) NAL unit of an RBSP, with emulation prevention bytes."""
+    """(#avc.7.4.1) NAL unit of an RBSP, with emulation prevention bytes."""
     unit = [nal_ref_idc << 5 | nal_unit_type]
     zeros = 0
     for value in rbsp:
