@@ -1,4 +1,7 @@
-"""NAL units: emulation prevention, and the NAL units of a byte stream (H.264 clauses 7.3.1, 7.4.1, B.1)."""
+"""NAL units: emulation prevention, and the NAL units of a byte stream.
+
+Anchors `#avc.…` are clause numbers of H.264.
+"""
 
 from __future__ import annotations
 
@@ -75,19 +78,18 @@ def _after_two_zeros(
     return np.flatnonzero(zero[:-2] & zero[1:-1] & wanted) + 2
 
 
-def _apart(
-    candidates: npt.NDArray[np.intp], data: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.intp]:
+def _apart(candidates: npt.NDArray[np.intp], data: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     """Leave out the candidates whose two zeros lost their run to an insertion just before.
 
-    Within a run of consecutive candidates the first, third, fifth … stay: after an insertion at p
-    the zeros before p no longer count, so p + 1 has one zero before it and p + 2 has two again.
+    Within a run of consecutive candidates the first, third, fifth … stay: after an insertion at
+    p the zeros before p no longer count, so p + 1 has one zero before it, p + 2 two again.
     """
     breaks = np.flatnonzero(np.diff(candidates) != 1) + 1
     starts = np.zeros(candidates.size, np.intp)
     starts[breaks] = breaks
     rank = np.arange(candidates.size) - np.maximum.accumulate(starts)
-    return candidates[rank % 2 == 0]
+    kept: npt.NDArray[np.intp] = candidates[rank % 2 == 0]
+    return kept
 
 
 def nal_units(stream: Buffer) -> Iterator[memoryview]:

@@ -21,7 +21,7 @@ PURE_FUNCTIONS: dict[str, int] = {"min": 2, "max": 2, "abs": 1, "ceil_log2": 1}
 """Functions of numbers alone, with their number of arguments."""
 
 PLACE_FUNCTIONS: dict[str, int] = {"position": 0, "byte_aligned": 0, "bits_to_alignment": 0}
-"""Functions of the place in the bitstream: bytes since the start of the syntax structure, and so on."""
+"""Functions of the place in the bitstream; position() is in bytes from the structure's start."""
 
 PRESENCE_FUNCTIONS: dict[str, int] = {"more_data_in_file": 0, "more_rbsp_data": 0}
 """Functions that ask what follows; a writer answers them from the values that it was given."""
@@ -157,9 +157,7 @@ def evaluate(
             subscripts = [evaluate(s, values, functions) for s in expression.subscripts]
             return look_up(values, expression, subscripts)
         case tree.Unary():
-            return apply_unary(
-                expression.operator, evaluate(expression.operand, values, functions)
-            )
+            return apply_unary(expression.operator, evaluate(expression.operand, values, functions))
         case tree.Binary():
             left = evaluate(expression.left, values, functions)
             # the right operand may be undefined where the left one already decides
@@ -214,7 +212,9 @@ def format_expression(expression: tree.Expression, precedence: int = 0) -> str:
             text = f"{condition} ? {then} : {otherwise}"
             return f"({text})" if precedence > 0 else text
         case tree.Call():
-            return f"{expression.function}({', '.join(map(format_expression, expression.arguments))})"
+            return (
+                f"{expression.function}({', '.join(map(format_expression, expression.arguments))})"
+            )
 
 
 def format_subscripts(subscripts: tuple[tree.Expression, ...]) -> str:

@@ -1,8 +1,8 @@
-"""Runs a syntax structure statement by statement; reader, writer and generators differ in the leaves.
+"""Runs a syntax structure statement by statement; reader, writer and generators are its leaves.
 
-The idea: a syntax table is a program whose only actions are "the next element".  If what an element
-*does* is left open, one program reads (take bits, give a value), writes (take a value, give bits) and
-generates (choose a value, give bits), and the three cannot disagree about conditions, loops, ranges
+The idea: a syntax table is a program whose only actions are "the next element".  If what an
+element *does* is left open, one program reads (take bits, give a value), writes (take a value,
+give bits) and generates (choose a value, give bits), and the three cannot disagree about conditions, loops, ranges
 or the order of elements.
 """
 
@@ -29,8 +29,8 @@ class ElementEvent(NamedTuple):
     """One element, as a listener sees it.
 
     `path` is like `pictures.access_unit[3].nal_unit_size[0]`, `descriptor` like `u(8)` or `infer`;
-    `bit_offset` is absolute, `bit_length` in bits (0 for an inferred element); `meaning` is the name
-    of an enumerated value; `clause` the anchor of the element's semantics; `requirement` the id of
+    `bit_offset` is absolute, `bit_length` in bits (0 for an inferred element); `meaning` names
+    the value of an enumerated value; `clause` the anchor of the element's semantics; `requirement` the id of
     its row.
     """
 
@@ -48,7 +48,7 @@ Listener = Callable[[ElementEvent], None]
 
 
 class Observer(Protocol):
-    """Sees which statements run (for coverage): `outcome` is a branch number or number of rounds."""
+    """Sees which statements run (for coverage): `outcome` is a branch or a number of rounds."""
 
     def statement(self, statement: tree.Statement, outcome: int) -> None:
         """Note that `statement` ran."""
@@ -158,13 +158,17 @@ class Interpreter(ABC):
     def leave(self, frame: Frame, path: str, size: int, state: object) -> None:
         """End the block."""
 
-    def inferred(self, frame: Frame, statement: tree.Inference, path: str, value: int) -> None:
+    def inferred(  # noqa: B027  (a reader has nothing to do)
+        self, frame: Frame, statement: tree.Inference, path: str, value: int
+    ) -> None:
         """Note the value of an inferred element (a writer compares it with the given one)."""
 
-    def descend(self, frame: Frame, call: tree.Invocation, inner: Frame) -> None:
+    def descend(  # noqa: B027
+        self, frame: Frame, call: tree.Invocation, inner: Frame
+    ) -> None:
         """Begin nested structure `inner` (a writer hands on its values)."""
 
-    def finish(self, frame: Frame) -> None:
+    def finish(self, frame: Frame) -> None:  # noqa: B027
         """End a structure (a writer checks that no value is left)."""
 
     # ------------------------------------------------------------------ structures
@@ -177,7 +181,7 @@ class Interpreter(ABC):
         self.begin(frame)
         return self.structure(frame)
 
-    def begin(self, frame: Frame) -> None:
+    def begin(self, frame: Frame) -> None:  # noqa: B027
         """Prepare the outermost structure (a writer hands over its values)."""
 
     def structure(self, frame: Frame) -> Structure:
@@ -279,9 +283,8 @@ class Interpreter(ABC):
     def invocation(self, frame: Frame, call: tree.Invocation) -> None:
         arguments = [self.argument(frame, argument) for argument in call.arguments]
         path = f"{frame.path}.{call.label}"
-        if frame.loops:
-            array = frame.values[call.label]
-            assert isinstance(array, list)
+        array = frame.values[call.label] if frame.loops else None
+        if isinstance(array, list):
             path += f"[{len(array)}]"
         self.charge(path)
         target = self.syntax.structures[call.structure]
@@ -289,7 +292,7 @@ class Interpreter(ABC):
         inner.scope = initial_scope(self.syntax, target, arguments)
         self.descend(frame, call, inner)
         values = self.structure(inner)
-        if frame.loops:
+        if isinstance(array, list):
             array.append(values)
             frame.scope[call.label] = array
         else:
@@ -310,7 +313,7 @@ class Interpreter(ABC):
         self.charge(path)
         argument = element.descriptor.argument
         width = 0 if argument is None else self.evaluate(frame, argument)
-        low, high = _WIDTHS.get(element.descriptor.kind, (0, None))
+        low, high = WIDTHS.get(element.descriptor.kind, (0, None))
         if width < low or (high is not None and width > high):
             detail = f"{format_descriptor(element.descriptor)} with {width}"
             raise self.fault("expression_value", path, detail=detail)
@@ -480,7 +483,7 @@ class Interpreter(ABC):
         )
 
 
-_WIDTHS: dict[str, tuple[int, int | None]] = {
+WIDTHS: dict[str, tuple[int, int | None]] = {
     "u": (0, 64),
     "f": (0, 64),
     "i": (1, 64),

@@ -150,9 +150,7 @@ class _Scope:
                 read |= names
                 known |= visible
 
-    def assign(
-        self, statement: tree.Element | tree.Inference, read: set[str], loops: int
-    ) -> None:
+    def assign(self, statement: tree.Element | tree.Inference, read: set[str], loops: int) -> None:
         name, line = statement.name, statement.line
         if name in read:
             self.report("duplicate-name", line, f"{name} is read twice")
@@ -280,9 +278,7 @@ def _duplicates(syntax: tree.Syntax) -> Iterator[Finding]:
                 if statement.requirement:
                     if requirements.get(statement.requirement, place) != place:
                         text = f"{statement.requirement} stands at another element too"
-                        yield Finding(
-                            "duplicate-requirement", structure.name, statement.line, text
-                        )
+                        yield Finding("duplicate-requirement", structure.name, statement.line, text)
                     requirements[statement.requirement] = place
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+from lark.exceptions import VisitError
 from lark.indenter import Indenter
 from lark.tree import Meta
 
@@ -19,8 +21,8 @@ _OPERATORS_WITH_TEXT = frozenset({"ue", "se"})
 
 class _Blocks(Indenter):
     NL_type = "_NL"
-    OPEN_PAREN_types: list[str] = []
-    CLOSE_PAREN_types: list[str] = []
+    OPEN_PAREN_types: ClassVar[list[str]] = []
+    CLOSE_PAREN_types: ClassVar[list[str]] = []
     INDENT_type = "_INDENT"
     DEDENT_type = "_DEDENT"
     tab_len = 8
@@ -250,15 +252,16 @@ class _Builder(Transformer[Token, tree.Syntax]):
 
 def _with_anchor(statement: tree.Statement, anchor: str) -> tree.Statement:
     """Give the elements of `statement` without an anchor one below that of their structure."""
-    from dataclasses import replace
 
     def several(body: tuple[tree.Statement, ...]) -> tuple[tree.Statement, ...]:
         return tuple(_with_anchor(inner, anchor) for inner in body)
 
     match statement:
         case tree.Element():
-            return statement if statement.anchor else replace(
-                statement, anchor=f"{anchor}.{statement.name}"
+            return (
+                statement
+                if statement.anchor
+                else replace(statement, anchor=f"{anchor}.{statement.name}")
             )
         case tree.Selection():
             return replace(
@@ -284,8 +287,6 @@ def parse(text: str, name: str = "text") -> tree.Syntax:
     Raises SyntaxDescriptionFault (HYP-E-SYN-30), with the line, when the text is no syntax
     description; names are checked by `refcodec.syntax.lint`.
     """
-    from lark.exceptions import VisitError
-
     if not text.endswith("\n"):
         text += "\n"
     try:

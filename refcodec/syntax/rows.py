@@ -1,7 +1,7 @@
 """Rows of the syntax tables, ready to be shown: the view of the tree that a document needs.
 
-Nothing outside this package has to know the grammar: each row says how far it is indented, its text,
-and, for an element, descriptor, allowed values, requirement and anchor.
+Nothing outside this package has to know the grammar: each row says how far it is indented, its
+text, and, for an element, descriptor, allowed values, requirement and anchor.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from refcodec.syntax.reader import read_reference
 
 
 class Trace(list[ElementEvent]):
-    """The events of one structure in bitstream order; `error` is what stopped the reader, or None."""
+    """The events of one structure in bitstream order; `error` is what ended it, or None."""
 
     error: errors.HypError | None = None
 

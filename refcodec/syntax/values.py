@@ -10,8 +10,8 @@ Value: TypeAlias = "int | str | bytes | memoryview | Structure | list[Value]"
 class Structure(dict[str, "Value"]):
     """Element values of one syntax structure, in bitstream order.
 
-    Elements and inferred elements are ints, text elements str, `bytes(n)` elements memoryviews of the
-    data that was read; elements with a subscript and structures inside loops are lists; nested
+    Elements and inferred elements are ints, text elements str, `bytes(n)` elements memoryviews of
+    the data that was read; elements with a subscript and structures inside loops are lists; nested
     structures are Structure.  `derived` holds the derived variables, which are no elements;
     `bit_length` is the number of bits that the structure takes.
     """

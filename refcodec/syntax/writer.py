@@ -246,9 +246,9 @@ def write(
 ) -> bytes:
     """Return the bytes of structure `name` with `values`; zero bits fill the last byte.
 
-    `values` has the form that `read` returns.  Elements with a fixed value and inferred elements may
-    be left out.  Raises the error of a requirement that a value breaks, ValueMissing, ValueUnused,
-    ValueUnfit or StructureUnknown (HYP-E-SYN-20 to -23).
+    `values` has the form that `read` returns.  Elements with a fixed value and inferred elements
+    may be left out.  Raises the error of a requirement that a value breaks, ValueMissing,
+    ValueUnused, ValueUnfit or StructureUnknown (HYP-E-SYN-20 to -23).
     """
     writer = BitWriter(syntax, values, listener=listener, observer=observer)
     writer.run(name, params or {})
