@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainer.coding import Coded, code, planes_from, planes_to
-from trainer.colour import planes_to_rgb, rgb_to_planes
+from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
 from trainer.data import CropStream, Pictures
 from trainer.graph import Step, TorchExecutor
 from trainer.lpips import LPIPS

@@ -1,0 +1,115 @@
+"""The differentiable keyframe: latents to rate and to the generated picture, through the shipped integer networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from refcodec.generator import GeneratorModel
+from refcodec.generator.contract import LATENT_LIMIT, MEAN_LIMIT, QPLANE, SCALE_INDEX_LIMIT
+from refcodec.generator.prompt import first_pass_mask
+from refcodec.twin.integer_network import evaluate
+
+SMALLEST_PROBABILITY = 2.0**-15
+
+
+def laplace_bits(x: Tensor, mean: Tensor, index: Tensor) -> Tensor:
+    """Bits of the interval x-1/2..x+1/2 under Laplace(mean, 2^(-3.5 + 0.2 index)) (#parse.tables), elementwise.
+
+    A smooth model of the tables: the coded rate differs from it by their rounding only.
+    """
+    rate = torch.exp2(3.5 - 0.2 * index)
+    distance = (x - mean).abs()
+    outer = torch.exp(-(distance + 0.5) * rate)
+    inner = torch.exp(-(distance - 0.5).abs() * rate)
+    p = torch.where(distance >= 0.5, 0.5 * (inner - outer), 1 - 0.5 * (outer + inner))
+    # at the tables' floor the bits are constant; a slope keeps improbable values coming back
+    pull = 0.2 * (distance - distance.detach()) * (p < SMALLEST_PROBABILITY)
+    return -torch.log2(p.clamp_min(SMALLEST_PROBABILITY)) + pull
+
+
+def _through(whole: Tensor, x: Tensor) -> Tensor:
+    """Return the values of `whole` with the gradient of `x`."""
+    return whole.detach() + (x - x.detach())
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """`bits` scalar; `luma` (1,1,H,W) and `chroma` (1,2,H/2,W/2) code values 0..255 as whole float32;
+    `values` (1,C,h,w): the latents that were decoded, whole."""
+
+    bits: Tensor
+    luma: Tensor
+    chroma: Tensor
+    values: Tensor
+
+
+class KeyframeTwin:
+    """Rate and picture of a keyframe as functions of real-valued latents, for one model and prompt_scale_index."""
+
+    def __init__(self, model: GeneratorModel, q: int, hyper: NDArray[np.int16]) -> None:
+        """`hyper`: the hyper-latents (Cz,hh,hw), held constant. Raises HYP-E-GEN-03 with the sizes' limits."""
+        self.model, self.q = model, q
+        self.networks = model.file.networks
+        self.hyper = torch.from_numpy(hyper.astype(np.float32))[None]
+        self.gain = torch.from_numpy(model.contract.gain[q].astype(np.float32)).view(1, -1, 1, 1)
+        with torch.no_grad():
+            self.features = self._run("hyper", hyper_latents=self.hyper)
+            scale = torch.from_numpy(model.contract.hyper_scale_index.astype(np.float32)).view(1, -1, 1, 1)
+            bits = laplace_bits(self.hyper, torch.zeros_like(self.hyper), scale.expand_as(self.hyper))
+            self.hyper_bits = float((bits * (scale > 0)).sum())
+
+    def _run(self, name: str, **inputs: Tensor) -> Tensor:
+        return self._outputs(name, **inputs)[self.networks[name].outputs[0]]
+
+    def _outputs(self, name: str, **inputs: Tensor) -> dict[str, Tensor]:
+        network = self.networks[name]
+        given = {}
+        for item in network.inputs:
+            if item.name == QPLANE:
+                size = next(iter(inputs.values())).shape[2:]
+                given[QPLANE] = torch.full((1, 1, *size), float(self.q))
+            elif item.name in inputs:
+                given[item.name] = inputs[item.name].clamp(item.lo, item.hi)
+        return evaluate(network, given)
+
+    def _statistics(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        count = self.model.latent_channels
+        mean = output[:, :count].clamp(-MEAN_LIMIT, MEAN_LIMIT) / 8
+        return mean, output[:, count:].clamp(0, SCALE_INDEX_LIMIT)
+
+    def render(self, values: Tensor) -> Rendering:
+        """Round the latents `values` (1,C,h,w), in quantised units, decode them and return rate and picture.
+
+        Where the scale index is 0 the value is its mean's integer part, as a decoder infers it.
+        """
+        rounded = _through(torch.floor(values + 0.5), values).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+        _, channels, height, width = values.shape
+        features = self.features[:, :, :height, :width]
+        mask = torch.from_numpy(first_pass_mask(channels, height, width))[None]
+        mean_a, scale_a = self._statistics(self._run("context_a", hyper_features=features))
+        first = torch.where(scale_a > 0, rounded, _through(torch.floor(mean_a + 0.5), mean_a))
+        known = first * mask
+        out = self._run("context_b", hyper_features=features, first_pass_values=known)
+        mean_b, scale_b = self._statistics(out)
+        second = torch.where(scale_b > 0, rounded, _through(torch.floor(mean_b + 0.5), mean_b))
+        mean, scale = torch.where(mask, mean_a, mean_b), torch.where(mask, scale_a, scale_b)
+        decoded = torch.where(mask, first, second)
+        bits = (laplace_bits(decoded, mean, scale) * (scale > 0)).sum() + self.hyper_bits
+        luma, chroma = self.picture(decoded)
+        return Rendering(bits, luma, chroma, decoded)
+
+    def picture(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """(#gen.process) Return luma and chroma code values of whole latents (1,C,h,w)."""
+        scaled = values * self.gain / 64
+        latents = _through(torch.floor(scaled + 0.5), scaled).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+        made = self._outputs("stage1", latents=latents)
+        planes = self._run("stage2", **made)
+        luma = functional.pixel_shuffle(planes[:, :16], 4)
+        cb = functional.pixel_shuffle(planes[:, 16:20], 2)
+        return luma, torch.cat([cb, functional.pixel_shuffle(planes[:, 20:], 2)], 1)

@@ -1,0 +1,182 @@
+"""The trainer: a tiny model learns, resumes exactly, and what it ships decodes to what it computed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from refcodec.generator import encode_prompt, load_model  # noqa: E402
+from refcodec.generator.prompt import settle  # noqa: E402
+from refcodec.encoder.analysis import load_analyser  # noqa: E402
+from refcodec.encoder.refinement import refine  # noqa: E402
+from refcodec.picture import Picture  # noqa: E402
+from refcodec.twin.keyframe import KeyframeTwin  # noqa: E402
+from trainer.checkpoints import load_averaged  # noqa: E402
+from trainer.coding import code, laplace_bits, planes_from, planes_to  # noqa: E402
+from trainer.data import Pictures  # noqa: E402
+from trainer.export import export_analysis, export_model, scale_to_integers  # noqa: E402
+from trainer.graph import TorchExecutor  # noqa: E402
+from trainer.networks import Architecture, Generator  # noqa: E402
+from trainer.settings import Settings, read_settings  # noqa: E402
+from trainer.train import Run, calibrate  # noqa: E402
+
+TINY = Architecture(
+    latent_channels=8, hyper_channels=4, hyper_width=8, context_width=8, wide=16, middle=12, narrow=8,
+    wide_blocks=1, middle_blocks=1, stage1_narrow_blocks=1, stage2_blocks=1,
+    analysis_narrow=8, analysis_middle=12, analysis_wide=16,
+)  # fmt: skip
+
+
+def textured(seed: int, height: int, width: int) -> np.ndarray:
+    """A smooth random RGB picture."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3)).astype(np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Pictures:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(3):
+        Image.fromarray(textured(seed, 80, 96)).save(folder / f"{seed}.png")
+    return Pictures(folder, tmp_path / "cache.rgb")
+
+
+def settings(**changes: object) -> Settings:
+    base: dict[str, object] = {
+        "batch": 2, "crop": 64, "warm_steps": 2, "mse_only_steps": 1000, "quantised_from": 6, "steps": 10,
+        "decay_steps": 4, "architecture": TINY,
+    }  # fmt: skip
+    return Settings(**(base | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def lpips_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights with the shapes of LPIPS-alex: the loss need not mean anything here."""
+    rng = np.random.default_rng(0)
+    shapes = [(64, 3, 11, 11), (192, 64, 5, 5), (384, 192, 3, 3), (256, 384, 3, 3), (256, 256, 3, 3)]
+    arrays: dict[str, np.ndarray] = {}
+    for index, (layer, shape) in enumerate(zip((0, 3, 6, 8, 10), shapes, strict=True)):
+        arrays[f"net.features.{layer}.weight"] = rng.normal(0, 0.05, shape).astype(np.float32)
+        arrays[f"net.features.{layer}.bias"] = np.zeros(shape[0], np.float32)
+        arrays[f"lin{index}.weight"] = np.ones((1, shape[0], 1, 1), np.float32)
+    path = tmp_path_factory.mktemp("lpips") / "lpips_alex_v0.1.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def test_resumed_run_equals_an_unbroken_one(tmp_path: Path, pictures: Pictures, lpips_path: Path) -> None:
+    torch.set_num_threads(1)
+    whole = Run(tmp_path / "whole", settings(mse_only_steps=3), lpips_path)
+    torch.manual_seed(0)
+    whole.run(pictures, report=5)
+    first = Run(tmp_path / "parts", settings(mse_only_steps=3), lpips_path)
+    assert whole.step == 10
+    lines = (tmp_path / "whole" / "curve.csv").read_text().splitlines()
+    assert lines[0].startswith("step,") and len(lines) == 3
+    first.run(pictures, seconds=0)
+    assert first.step == 0
+    again = Run(tmp_path / "parts", settings(mse_only_steps=3), lpips_path)
+    again.run(pictures)
+    assert again.step == 10
+
+
+def test_training_lowers_the_loss(tmp_path: Path, pictures: Pictures, lpips_path: Path) -> None:
+    run = Run(tmp_path / "run", settings(quantised_from=10**6, steps=60, learning_rate=3e-3, decay_steps=1), lpips_path)
+    batch = torch.from_numpy(np.stack([textured(s, 64, 64) for s in (1, 2)])).permute(0, 3, 1, 2).float() / 255
+    losses = [run.train_step(batch)[0] for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Path]:
+    """A calibrated random model and its exported files."""
+    torch.manual_seed(3)
+    model = Generator(TINY)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if name.endswith("bias") or "project" in name:
+                p.add_(0.05 * torch.randn_like(p))
+        model.stage1.picture.conv.bias.fill_(2.0)
+    rng = np.random.default_rng(0)
+    calibrate(model, [torch.from_numpy(rng.random((2, 24, 16, 16), np.float32))])
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    export_model(model, path)
+    export_analysis(model, path.with_suffix(".analysis.safetensors"))
+    return model, path
+
+
+def a_picture() -> Picture:
+    rgb = textured(9, 48, 64)
+    y = np.ascontiguousarray(rgb[:, :, 1])
+    return Picture(y, np.ascontiguousarray(rgb[::2, ::2, 0]), np.ascontiguousarray(rgb[::2, ::2, 2]))
+
+
+def test_shipped_model_equals_the_trained_one(shipped: tuple[Generator, Path]) -> None:
+    model, path = shipped
+    generator, picture, q = load_model(path), a_picture(), 30
+    z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(picture, q, generator.contract.gain)
+    settled = settle(generator, q, z, v)
+    prompt = encode_prompt(generator, q, settled.hyper, settled.values)
+    decoded = generator.generate(generator.decode_prompt(prompt, q, 4, 3), q)
+    y = torch.from_numpy(picture.y)[None, None].float() / 255
+    c = torch.from_numpy(np.stack([picture.u, picture.v]))[None].float() / 255
+    with torch.no_grad():
+        coded = code(model, planes_from(y, c), torch.tensor([q]), TorchExecutor("quantised"), noise=False)
+    agreement = np.mean(coded.values[0].numpy() == settled.values)
+    assert agreement > 0.98  # float16 weights and binary32 sums may tip a few roundings
+    luma = planes_to(coded.planes)[0][0, 0].numpy() * 255
+    assert np.abs(luma - decoded.y).mean() < 1.0
+    assert float(coded.bits) == pytest.approx(8 * len(prompt), rel=0.1, abs=80)
+
+
+def test_twin_equals_the_decoder_and_refinement_pays(shipped: tuple[Generator, Path]) -> None:
+    _, path = shipped
+    generator, picture, q = load_model(path), a_picture(), 30
+    z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(picture, q, generator.contract.gain)
+    start = settle(generator, q, z, v)
+    rendering = KeyframeTwin(generator, q, start.hyper).render(torch.from_numpy(start.values.astype(np.float32))[None])
+    decoded = generator.generate(start, q)
+    np.testing.assert_array_equal(rendering.luma[0, 0].detach().numpy(), decoded.y)
+    np.testing.assert_array_equal(rendering.chroma[0].detach().numpy(), np.stack([decoded.u, decoded.v]))
+    prompt = encode_prompt(generator, q, start.hyper, start.values)
+    assert float(rendering.bits) == pytest.approx(8 * len(prompt), rel=0.05, abs=64)
+    refined = refine(generator, picture, q, start, steps=12)
+    assert refined.cost_after < refined.cost_before
+    settled = settle(generator, q, refined.latents.hyper, refined.latents.values)
+    np.testing.assert_array_equal(settled.values, refined.latents.values)
+
+
+def test_multipliers_stay_inside_32_bits() -> None:
+    ratio, bound = np.array([0.3, 1e-5, 0.002]), np.array([200_000, 16_000_000, 5_000_000])
+    multiplier, shift = scale_to_integers(ratio, bound)
+    assert (bound * multiplier + 2 ** (shift - 1) < 2**31).all()
+    assert multiplier.min() >= 1
+    with pytest.raises(ValueError, match="32 bits"):
+        scale_to_integers(np.array([200.0]), np.array([2**24]))
+
+
+def test_rate_of_all_values_sums_to_one() -> None:
+    x = torch.arange(-200, 201).float()
+    for index in (3.0, 15.0, 30.0):
+        p = torch.exp2(-laplace_bits(x, torch.full_like(x, 0.375), torch.full_like(x, index)))
+        assert float(p[p > 2.0**-14.9].sum()) == pytest.approx(1, abs=2e-2)
+
+
+def test_unknown_setting_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("stepz = 3\n")
+    with pytest.raises(ValueError, match="stepz"):
+        read_settings(path)
+
+
+def test_checkpoint_restores_the_average(tmp_path: Path, pictures: Pictures, lpips_path: Path) -> None:
+    run = Run(tmp_path / "run", settings(steps=3), lpips_path)
+    run.run(pictures)
+    model = load_averaged(tmp_path / "run" / "checkpoint.pt")
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, run.averaged[name]), name

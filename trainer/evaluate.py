@@ -1,0 +1,194 @@
+"""Evaluation of a generator on still pictures at equal bits against intra pictures of x264."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from trainer.coding import code, planes_from, planes_to
+from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
+from trainer.graph import TorchExecutor
+from trainer.lpips import LPIPS
+from trainer.networks import Generator
+
+Samples = NDArray[np.uint8]
+Yuv = tuple[Samples, Samples, Samples]
+Coder = Callable[[Yuv, int], tuple[float, Yuv]]
+"""A still-picture coder: planes (y, u, v) and prompt_scale_index to bits and decoded planes."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Rate and quality of one coded picture."""
+
+    bits_per_pixel: float
+    lpips_alex: float
+    lpips_squeeze: float
+    psnr_y: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture: ours and the peer's."""
+
+    picture: str
+    ours: Score
+    peer: Score
+
+
+def read_picture(path: Path) -> Yuv:
+    """Read a picture as 8-bit BT.709 limited-range 4:2:0, cropped to multiples of 16."""
+    rgb = np.asarray(Image.open(path).convert("RGB"))
+    rgb = rgb[: rgb.shape[0] // 16 * 16, : rgb.shape[1] // 16 * 16]
+    y, c = rgb_to_planes(torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255)
+    return _samples(y[0, 0]), _samples(c[0, 0]), _samples(c[0, 1])
+
+
+def _samples(plane: Tensor) -> Samples:
+    return torch.floor(plane * 255 + 0.5).clamp(0, 255).byte().numpy()
+
+
+def _tensors(picture: Yuv) -> tuple[Tensor, Tensor]:
+    y, u, v = (torch.from_numpy(np.ascontiguousarray(p)).float() / 255 for p in picture)
+    return y[None, None], torch.stack([u, v])[None]
+
+
+class Scorer:
+    """Scores decoded planes against the source's."""
+
+    def __init__(self, weights: Path) -> None:
+        self.nets = {
+            net: LPIPS(weights / f"lpips_{net}_v0.1.npz", net)  # type: ignore[arg-type]
+            for net in ("alex", "squeeze")
+        }
+
+    @torch.no_grad()
+    def score(self, source: Yuv, decoded: Yuv, bits: float) -> Score:
+        """Return the scores; LPIPS on RGB by the common test conditions."""
+        a, b = (planes_to_rgb(*_tensors(p)).clamp(0, 1) for p in (source, decoded))
+        error = (source[0].astype(np.float64) - decoded[0]) ** 2
+        return Score(
+            bits / source[0].size,
+            float(self.nets["alex"](a, b)),
+            float(self.nets["squeeze"](a, b)),
+            10 * float(np.log10(255**2 / max(error.mean(), 1e-9))),
+        )
+
+
+def checkpoint_coder(model: Generator, mode: str = "quantised") -> Coder:
+    """Return a coder that runs a model in torch (rate estimated, picture not integer-exact)."""
+
+    @torch.no_grad()
+    def run(picture: Yuv, q: int) -> tuple[float, Yuv]:
+        planes = planes_from(*_tensors(picture))
+        coded = code(model, planes, torch.tensor([q]), TorchExecutor(mode), noise=False)
+        y, c = planes_to(coded.planes)
+        return float(coded.bits), (_samples(y[0, 0]), _samples(c[0, 0]), _samples(c[0, 1]))
+
+    return run
+
+
+def shipped_coder(model_path: Path, analysis_path: Path) -> Coder:
+    """Return the coder that the product runs: numpy analysis, real prompts, the integer decoder."""
+    from refcodec.encoder.analysis import load_analyser
+    from refcodec.generator import encode_prompt, load_model
+    from refcodec.generator.prompt import settle
+    from refcodec.picture import Picture
+
+    model, analyser = load_model(model_path), load_analyser(analysis_path)
+
+    def run(picture: Yuv, q: int) -> tuple[float, Yuv]:
+        z, v = analyser.analyse(Picture(*picture), q, model.contract.gain)
+        settled = settle(model, q, z, v)
+        prompt = encode_prompt(model, q, settled.hyper, settled.values)
+        latents = model.decode_prompt(prompt, q, v.shape[2], v.shape[1])
+        out = model.generate(latents, q)
+        return 8.0 * len(prompt), (out.y, out.u, out.v)
+
+    return run
+
+
+def at_rate(coder: Coder, picture: Yuv, bits_per_pixel: float) -> tuple[float, Yuv]:
+    """Return bits and planes at the scale index whose rate is the largest not above the target."""
+    lo, hi = 0, 63
+    best = coder(picture, hi)
+    while lo < hi:
+        middle = (lo + hi) // 2
+        result = coder(picture, middle)
+        if result[0] <= bits_per_pixel * picture[0].size:
+            hi, best = middle, result
+        else:
+            lo = middle + 1
+    return best
+
+
+def x264_intra(picture: Yuv, crf: float) -> tuple[float, Yuv]:
+    """Code one intra picture with x264 slow; bits without supplemental enhancement information."""
+    height, width = picture[0].shape
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"preset": "slow", "crf": f"{crf}", "x264-params": "keyint=1:force-cfr=1", "threads": "1"}
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, samples in zip(frame.planes, picture, strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+        rows[:, : samples.shape[1]] = samples
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    data = b"".join(bytes(p) for p in packets)
+    size = 0
+    for unit in data.split(b"\0\0\1")[1:]:
+        if unit[0] & 31 != 6:
+            size += 3 + len(unit)
+    decoder = av.CodecContext.create("h264", "r")
+    out = [f for p in packets for f in decoder.decode(p)] + list(decoder.decode(None))
+    planes = []
+    for plane, samples in zip(out[0].planes, picture, strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+        planes.append(rows[:, : samples.shape[1]].copy())
+    return 8.0 * size, (planes[0], planes[1], planes[2])
+
+
+def x264_at_bits(picture: Yuv, bits: float) -> tuple[float, Yuv]:
+    """Return x264's picture at the finest constant rate factor that needs no fewer than `bits`, to 0.2."""
+    lo, hi = 10.0, 51.0
+    best = x264_intra(picture, lo)
+    while hi - lo > 0.2:
+        middle = (lo + hi) / 2
+        result = x264_intra(picture, middle)
+        if result[0] >= bits:
+            lo, best = middle, result
+        else:
+            hi = middle
+    return best
+
+
+def evaluate(
+    coder: Coder, paths: Iterable[Path], scorer: Scorer, bits_per_pixel: float, peer: bool = True
+) -> list[Row]:
+    """Compare a coder with x264 intra at equal bits on pictures (the peer gets at least as many bits)."""
+    rows = []
+    for path in paths:
+        picture = read_picture(path)
+        bits, decoded = at_rate(coder, picture, bits_per_pixel)
+        ours = scorer.score(picture, decoded, bits)
+        other = ours
+        if peer:
+            peer_bits, peer_decoded = x264_at_bits(picture, bits)
+            other = scorer.score(picture, peer_decoded, peer_bits)
+        rows.append(Row(path.stem, ours, other))
+    return rows
+
+
+def mean(scores: list[Score]) -> Score:
+    """Return the mean of each score."""
+    columns = np.array([(s.bits_per_pixel, s.lpips_alex, s.lpips_squeeze, s.psnr_y) for s in scores]).mean(0)
+    return Score(*(float(v) for v in columns))
