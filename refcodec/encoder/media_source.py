@@ -185,8 +185,9 @@ class MediaSource:
             )
         self._first_time = first
 
-    def side_packets(self) -> Iterator[SidePacket]:
-        """Yield the packets of all side tracks that begin within the chosen part, in file order.
+    def side_packets(self, only: int | None = None) -> Iterator[SidePacket]:
+        """Yield the packets of all side tracks (or of track number `only`) that begin within the chosen part, in
+        file order.
 
         `pictures` must have been iterated before: times are counted from its first picture.
         """
@@ -196,9 +197,13 @@ class MediaSource:
         assert self._first_time is not None, "iterate pictures first"
         zero = self._origin + self._first_time
         end = None if self._end is None else self._origin + self._end
-        numbers = {track.stream_index: number for number, track in enumerate(tracks)}
+        numbers = {
+            track.stream_index: number
+            for number, track in enumerate(tracks)
+            if only is None or number == only
+        }
         with self._opened() as container:
-            streams = [container.streams[track.stream_index] for track in tracks]
+            streams = [container.streams[index] for index in numbers]
             last: dict[int, int] = {}
             for packet in _demuxed(container, streams, self.path):
                 stamp = packet.pts if packet.pts is not None else packet.dts

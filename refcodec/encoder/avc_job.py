@@ -1,0 +1,198 @@
+"""One keyframe interval through x264: pictures of the macroblock grid in, H.264 access units out.
+
+An interval is closed: nothing in it refers to another one. With a generated keyframe x264 is given the generated
+picture first, at a near-lossless quantiser; its IDR access unit is left out of the result, since the receiver
+builds that picture itself, and the interval's first picture is coded after it as a P picture (#dec.injection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+from av.video.frame import PictureType
+
+from refcodec import errors
+from refcodec.encoder.media_source import ColourDescription
+from refcodec.encoder.resizing import CodedSize, picture_to_frame
+from refcodec.picture import Picture
+
+NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_DELIMITER = 1, 5, 6, 7, 8, 9
+X264_THREADS = 2
+"""Threads of one x264 encoder. Constant, because the stream depends on it: the same settings give the same
+bytes on any machine and with any number of worker processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvcSettings:
+    """What is the same for all intervals of a sequence. rate: nominal pictures a second; overrides: x264
+    parameters that differ from the preset."""
+
+    size: CodedSize
+    rate: Fraction
+    colour: ColourDescription
+    x264_preset: str
+    overrides: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPicture:
+    """An access unit in decoding order. index: place of its picture in output order, 0 for the first picture
+    of the interval; nal_units: without start codes, parameter sets or SEI."""
+
+    index: int
+    nal_units: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodedInterval:
+    """parameter_sets: SPS, then PPS, NAL units without start codes."""
+
+    parameter_sets: tuple[bytes, ...]
+    pictures: tuple[CodedPicture, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all NAL units of the access units."""
+        return sum(len(unit) for picture in self.pictures for unit in picture.nal_units)
+
+
+def encode_interval(
+    pictures: Iterable[Picture],
+    settings: AvcSettings,
+    crf: float,
+    generated: Picture | None = None,
+) -> CodedInterval:
+    """Return the access units of one interval.
+
+    pictures: of the size of the macroblock grid, in output order; crf: x264's constant rate factor, 0..51;
+    generated: the generated keyframe (grid size), or None for an ordinary IDR. Deterministic.
+    """
+    encoder = _open(settings, crf, generated is not None)
+    hidden = 0 if generated is None else 1
+    packets: list[Any] = []
+    for number, picture in enumerate(_inputs(pictures, generated)):
+        frame = picture_to_frame(picture)
+        frame.pts = number
+        if number <= hidden:
+            frame.pict_type = PictureType.I if number == 0 else PictureType.P
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    parameter_sets: tuple[bytes, ...] = ()
+    coded = []
+    for order, packet in enumerate(packets):
+        units = split_nal_units(bytes(packet))
+        kinds = [unit[0] & 31 for unit in units]
+        if order == 0:
+            parameter_sets = tuple(
+                unit for kind in (NAL_SPS, NAL_PPS) for unit in units if unit[0] & 31 == kind
+            )
+            if NAL_IDR not in kinds or len(parameter_sets) != 2:
+                raise errors.error("HYP-E-OUT-06", element="first NAL unit types", value=kinds)
+            if hidden:
+                continue
+        elif NAL_IDR in kinds:
+            raise errors.error("HYP-E-OUT-06", element="access unit", value=order)
+        slices = tuple(unit for unit in units if unit[0] & 31 in (NAL_SLICE, NAL_IDR))
+        coded.append(CodedPicture(packet.pts - hidden, slices))
+    if coded[0].index != 0 or sorted(p.index for p in coded) != list(range(len(coded))):
+        raise errors.error(
+            "HYP-E-OUT-06", element="output order", value=[p.index for p in coded][:16]
+        )
+    return CodedInterval(parameter_sets, tuple(coded))
+
+
+def split_nal_units(stream: bytes) -> list[bytes]:
+    """Split an Annex B byte stream into NAL units (#avc.nal): no start codes, no trailing zero bytes."""
+    units = []
+    at = stream.find(b"\0\0\1")
+    while at >= 0:
+        begin = at + 3
+        at = stream.find(b"\0\0\1", begin)
+        unit = stream[begin : at if at >= 0 else len(stream)].rstrip(b"\0")
+        if unit:
+            units.append(unit)
+    return units
+
+
+def annex_b(nal_units: Iterable[bytes]) -> bytes:
+    """Join NAL units to a byte stream with four-byte start codes."""
+    return b"".join(b"\0\0\0\1" + bytes(unit) for unit in nal_units)
+
+
+def _inputs(pictures: Iterable[Picture], generated: Picture | None) -> Iterator[Picture]:
+    if generated is not None:
+        yield generated
+    yield from pictures
+
+
+def x264_parameters(settings: AvcSettings, crf: float, hidden: bool) -> dict[str, str]:
+    """Return the parameters given to x264 on top of its preset.
+
+    Why some of them: stitchable makes the parameter sets independent of the rate factor; crop-rect lets x264 see
+    the whole grid, as the receiver's injected picture has it; zones codes the hidden picture near-losslessly.
+    """
+    size, colour = settings.size, settings.colour
+    parameters = {
+        "crf": f"{crf:.3f}",
+        "threads": str(X264_THREADS),
+        "lookahead-threads": "1",
+        "keyint": "infinite",
+        "scenecut": "0",
+        "open-gop": "0",
+        "force-cfr": "1",
+        "stitchable": "1",
+        "repeat-headers": "1",
+        "annexb": "1",
+        "aud": "0",
+        "fullrange": "on" if colour.full_range else "off",
+        "colorprim": _NAMES_PRIMARIES.get(colour.primaries, "undef"),
+        "transfer": _NAMES_TRANSFER.get(colour.transfer, "undef"),
+        "colormatrix": _NAMES_MATRIX.get(colour.matrix, "undef"),
+    }
+    right, bottom = size.grid_width - size.width, size.grid_height - size.height
+    if right or bottom:
+        parameters["crop-rect"] = f"0,0,{right},{bottom}"
+    if hidden:
+        parameters["zones"] = "0,0,q=1"
+    return parameters | dict(settings.overrides)
+
+
+def _open(settings: AvcSettings, crf: float, hidden: bool) -> Any:
+    parameters = x264_parameters(settings, crf, hidden)
+    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = settings.size.grid_width, settings.size.grid_height
+    encoder.pix_fmt = "yuv420p"
+    encoder.framerate = settings.rate
+    encoder.time_base = 1 / settings.rate
+    encoder.thread_count = X264_THREADS
+    encoder.options = {
+        "preset": settings.x264_preset,
+        "profile": "high",
+        "x264-params": ":".join(f"{name}={value}" for name, value in parameters.items()),
+    }
+    try:
+        encoder.open()
+    except av.error.FFmpegError as problem:
+        raise errors.error("HYP-E-OUT-06", detail=f"libav: {problem.strerror}.") from problem
+    return encoder
+
+
+# x264's names of the code points of ITU-T H.273.
+_NAMES_PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
+    10: "smpte428", 11: "smpte431", 12: "smpte432",
+}  # fmt: skip
+_NAMES_TRANSFER = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100",
+    10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10",
+    15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
+}  # fmt: skip
+_NAMES_MATRIX = {
+    1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "YCgCo", 9: "bt2020nc",
+    10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ICtCp",
+}  # fmt: skip

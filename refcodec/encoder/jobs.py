@@ -1,0 +1,116 @@
+"""Independent jobs on worker processes. A job is a function of a module and one picklable argument.
+
+The seam for a cluster: whatever offers `run` in place of `WorkerPool` can take over the jobs of an encode.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, TypeVar
+
+import refcodec
+from refcodec import errors
+from refcodec.encoder import worker
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+class WorkerPool:
+    """Context manager. With one worker the jobs run in this process."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._processes:
+            process.kill()
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+
+    def run(
+        self, function: Callable[[Argument], Result], arguments: Iterable[Argument]
+    ) -> Iterator[Result]:
+        """Yield the results in the order of the arguments. Arguments are drawn when a worker is nearly free, so
+        a generator that prepares them needs room for no more than twice as many jobs as there are workers."""
+        if self._count == 1:
+            yield from map(function, arguments)
+            return
+        self._start()
+        assert self._threads is not None
+        pending: deque[Future[Result]] = deque()
+        try:
+            for argument in arguments:
+                pending.append(self._threads.submit(self._call, function, argument))
+                while pending and pending[0].done():
+                    yield pending.popleft().result()
+                running = [future for future in pending if not future.done()]
+                if len(running) > self._count:
+                    wait(running, return_when=FIRST_COMPLETED)
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def _start(self) -> None:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._count)
+            for _ in range(self._count):
+                self._idle.put(None)
+
+    def _call(self, function: Callable[[Argument], Result], argument: Argument) -> Result:
+        process = self._idle.get() or self._spawn()
+        try:
+            assert process.stdin is not None and process.stdout is not None
+            worker.send(process.stdin, (function, argument))
+            succeeded, result = worker.receive(process.stdout)
+        except (EOFError, OSError) as problem:
+            process.kill()
+            self._idle.put(None)
+            raise errors.error(
+                "HYP-E-OUT-05", element="exit status", value=process.wait()
+            ) from problem
+        self._idle.put(process)
+        if not succeeded:
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        environment: dict[str, Any] = dict(os.environ)
+        root = str(Path(refcodec.__file__).parent.parent)
+        paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from refcodec.encoder.worker import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # an interrupt is for the parent, which ends its workers itself
+        )
+        self._processes.append(process)
+        return process

@@ -1,0 +1,130 @@
+"""The job of a worker process: one segment at one rate factor, its keyframe generated or coded."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from refcodec.encoder.avc_job import AvcSettings, CodedInterval, encode_interval
+from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.prompts import Prompt, prompter
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptChoice:
+    """A generated keyframe: prompt_scale_index, and the model (None: the bundled one)."""
+
+    prompt_scale_index: int
+    model: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentJob:
+    """number: of the segment; prompt: None for a coded keyframe; folder: where results are kept."""
+
+    number: int
+    pictures: StoredPictures
+    avc: AvcSettings
+    crf: float
+    prompt: PromptChoice | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CodedSegment:
+    """What a job leaves in its file."""
+
+    prompt_scale_index: int
+    prompt_data: bytes | None
+    interval: CodedInterval
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """Where the coded segment is, and its sizes in bytes."""
+
+    number: int
+    crf: float
+    path: Path
+    prompt_size: int
+    keyframe_size: int
+    """Bytes of the prompt, or of the IDR access unit of a coded keyframe."""
+    pictures_size: int
+    """Bytes of all NAL units."""
+
+    def load(self) -> CodedSegment:
+        """Read the coded segment."""
+        with self.path.open("rb") as file:
+            return pickle.load(file)  # type: ignore[no-any-return]
+
+
+def run_segment_job(job: SegmentJob) -> SegmentResult:
+    """Encode one segment."""
+    avc = job.avc
+    name = f"{avc.size.width}x{avc.size.height}-{avc.x264_preset}-{job.number:07}"
+    prompt = None
+    if job.prompt is not None:
+        prompt = make_prompt(job.pictures, job.prompt, job.folder)
+        name += f"-q{job.prompt.prompt_scale_index}"
+    interval = encode_interval(
+        job.pictures, avc, job.crf, None if prompt is None else prompt.picture
+    )
+    segment = CodedSegment(
+        0 if prompt is None else prompt.prompt_scale_index,
+        None if prompt is None else prompt.data,
+        interval,
+    )
+    path = job.folder / f"{name}-crf{job.crf:.3f}.segment"
+    _keep(path, segment)
+    first = sum(map(len, interval.pictures[0].nal_units))
+    prompt_size = 0 if prompt is None else len(prompt.data)
+    return SegmentResult(
+        job.number, job.crf, path, prompt_size, prompt_size or first, interval.size
+    )
+
+
+def make_prompt(pictures: StoredPictures, choice: PromptChoice, folder: Path) -> Prompt:
+    """Return the prompt of a segment's first picture, from an earlier job where there is one."""
+    path = folder / f"{pictures.path.stem}-q{choice.prompt_scale_index}.prompt"
+    return _kept(
+        path,
+        lambda: prompter(choice.model).prompt(pictures.first(), choice.prompt_scale_index),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSizeJob:
+    """Asks for the bits of a segment's prompt at each of some prompt_scale_index values."""
+
+    pictures: StoredPictures
+    model: Path | None
+    indices: tuple[int, ...]
+
+
+def run_prompt_size_job(job: PromptSizeJob) -> list[float]:
+    """Return the estimated bits of the prompt for each index."""
+    picture = job.pictures.first()
+    return [prompter(job.model).bits(picture, index) for index in job.indices]
+
+
+def _kept(path: Path, make: Callable[[], Kept]) -> Kept:
+    if path.exists():
+        with path.open("rb") as file:
+            return pickle.load(file)  # type: ignore[no-any-return]
+    value = make()
+    _keep(path, value)
+    return value
+
+
+def _keep(path: Path, value: object) -> None:
+    # Another worker may be at the same: whole files only.
+    partial = path.with_suffix(f".{os.getpid()}")
+    with partial.open("wb") as file:
+        pickle.dump(value, file)
+    partial.replace(path)

@@ -1,0 +1,52 @@
+"""A worker process: runs calls that arrive on standard input, one after the other, until it is closed.
+
+Started by refcodec.encoder.jobs. A plain subprocess instead of
+multiprocessing's spawn: the caller's main module is not imported again, so the API needs no `__main__` guard.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import sys
+from typing import IO, Any
+
+LENGTH = struct.Struct("<Q")
+
+
+def send(stream: IO[bytes], message: Any) -> None:
+    """Write one pickled message with its length before it."""
+    data = pickle.dumps(message)
+    stream.write(LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """Read one message; raises EOFError where the stream ends."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        raise EOFError
+    (size,) = LENGTH.unpack(head)
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return pickle.loads(data)
+
+
+def main() -> None:
+    """Serve calls (function, argument) with answers (succeeded, result or exception)."""
+    # Whatever a library prints must not get between the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while True:
+        try:
+            function, argument = receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answer = (True, function(argument))
+        except Exception as problem:  # noqa: BLE001  every failure goes to the caller
+            answer = (False, problem)
+        send(answers, answer)
