@@ -1,0 +1,1 @@
+"""Deterministic makers of models and streams for tests and for the conformance suite."""
