@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import nn
 
-from refcodec.container.atomic import atomic_path
+from refcodec.container.atomic import output_file
 from refcodec.intnet.graph import Network, NetworkInput, Node
 from refcodec.intnet.model_file import write_model_file
 from trainer.graph import Conv, Range, Step, Value
@@ -176,5 +176,5 @@ def export_analysis(model: Generator, path: Path) -> None:
     for part in ("analysis", "hyper_analysis"):
         for key, value in getattr(model, part).state_dict().items():
             tensors[f"{part}.{key}"] = value.detach().cpu().numpy().astype(np.float16)
-    with atomic_path(path) as temporary:
-        save_file({k: tensors[k] for k in sorted(tensors)}, temporary)
+    with output_file(path) as file:
+        file.write(save({k: tensors[k] for k in sorted(tensors)}))

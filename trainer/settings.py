@@ -28,8 +28,8 @@ class Settings:
     chroma_weight: float = 0.25
     low_weight: float = 2.0
     lpips_weight: float = 1.0
-    trade_at_finest: float = 5.0
-    trade_octaves: float = 4.3
+    trade_at_finest: float = 8.0
+    trade_octaves: float = 6.5
     architecture: Architecture = field(default_factory=Architecture)
 
 
