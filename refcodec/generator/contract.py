@@ -8,7 +8,7 @@
     stage2     features, [low_picture], [qplane]             planes: 24, 4 times the latent grid, within 0..255
 
 Inputs in brackets may be absent. The order of the inputs is free: they are known by name. Parameters:
-latent_channels C 1..1024 (even), hyper_channels Cz 1..1024, scale_count 64. Tables: gain int32 (64, C), each
+latent_channels C 1..1024, hyper_channels Cz 1..1024, scale_count 64. Tables: gain int32 (64, C), each
 1..2^20 - 1; hyper_scale_index int8 | int16 | int32 (Cz), each 0..39. Every input's declared range
 contains all that it can be given.
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,11 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def available() -> list[str]:
+    """Return the names of the evaluators that can run here, the reference first."""
+    return [name for name in NAMES[1:] if name != "torch" or find_spec("torch") is not None]
 
 
 def evaluator(name: str) -> Evaluate:
