@@ -1,0 +1,105 @@
+"""`hyp encode`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refcodec.cli import values
+from refcodec.cli.files import check_input, check_output
+from refcodec.cli.progress import Progress
+from refcodec.cli.reporting import print_json
+
+
+def encode(
+    source: Annotated[Path, typer.Argument(help="Any video that libavcodec reads.")],
+    target: Annotated[Path, typer.Argument(help="The HYP file to write, usually *.hyp.")],
+    bitrate: Annotated[
+        str | None,
+        typer.Option(help="Bits per second of the whole file, met within 2 %: 200k, 1.5M. [default: 200k]"),
+    ] = None,
+    quality: Annotated[
+        float | None,
+        typer.Option(help="Instead of --bitrate: constant quality, 0 (worst) to 100 (best)."),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Effort: fast, medium or slow.")] = "medium",
+    keyframe_interval: Annotated[
+        str, typer.Option(help="Longest time between keyframes in seconds, 0.1 to 30.")
+    ] = "5",
+    size: Annotated[
+        str,
+        typer.Option(help="Coded size as a fraction of the source's: 1, 2/3, 1/2; auto measures."),
+    ] = "auto",
+    keyframes: Annotated[
+        str,
+        typer.Option(help="generated, coded (H.264), or auto: whichever is cheaper in each segment."),
+    ] = "auto",
+    model: Annotated[
+        Path | None, typer.Option(help="Generator model file. [default: the bundled one]")
+    ] = None,
+    prompt_share: Annotated[
+        float | None,
+        typer.Option(help="Share of the video's bits for prompts, 0.02 to 0.9. [default: chosen]"),
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Fit each prompt to its keyframe (slower, needs torch).")
+    ] = False,
+    side_tracks: Annotated[
+        bool, typer.Option(help="Carry the audio and subtitle tracks of the source.")
+    ] = True,
+    start: Annotated[str, typer.Option(help="Begin here: seconds, m:ss or h:mm:ss.")] = "0",
+    duration: Annotated[
+        str | None, typer.Option(help="Encode this long only. [default: to the end]")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes. [default: one for each CPU]")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Encode a video into a HYP file.
+
+    The output appears whole or not at all.
+
+    \b
+    Examples:
+      hyp encode film.mp4 film.hyp --bitrate 200k
+      hyp encode film.mp4 film.hyp --quality 60 --preset slow
+      hyp encode film.mp4 part.hyp --start 1:30 --duration 20 --size 2/3
+    """
+    check_input(source)
+    check_output(target, source)
+    if model is not None:
+        check_input(model)
+    rate = values.bit_rate(bitrate) if bitrate is not None else None
+    begin = values.seconds(start, "--start")
+    length = values.seconds(duration, "--duration") if duration is not None else None
+    interval = values.seconds(keyframe_interval, "--keyframe-interval")
+    coded = "auto" if size == "auto" else values.fraction(size, "--size")
+
+    from refcodec.encoder import EncoderSettings, encode as run
+
+    settings = EncoderSettings(
+        bitrate=200_000 if rate is None and quality is None else rate,
+        quality=quality,
+        preset=preset,
+        keyframe_interval=float(interval),
+        size=coded,  # type: ignore[arg-type]  # checked by the settings
+        keyframes=keyframes,  # type: ignore[arg-type]  # checked by the settings
+        model=model,
+        prompt_share=prompt_share,
+        refine=refine,
+        side_tracks=side_tracks,
+        start=float(begin),
+        duration=None if length is None else float(length),
+        workers=workers,
+    )
+    with Progress("Encoding", enabled=not quiet) as progress:
+        report = run(source, target, settings, progress=progress.update)
+    if json:
+        print_json(dataclasses.asdict(report))
+    elif not quiet:
+        print(report)
