@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+import numpy as np
 
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
@@ -13,7 +16,7 @@ from refcodec.encoder.settings import EncoderSettings
 
 DEFAULT_PROMPT_SHARE = 0.38
 _SAMPLED_SEGMENTS = 6
-_COARSE = tuple(range(3, 64, 10))
+_PROBED = (0, 16, 32, 48, 63)
 
 
 def choose_prompt_scale_index(
@@ -29,19 +32,12 @@ def choose_prompt_scale_index(
     count = min(segment_count, _SAMPLED_SEGMENTS)
     sampled = [k * segment_count // count for k in range(count)]
 
-    def mean_bits(indices: tuple[int, ...]) -> list[float]:
-        jobs = (PromptSizeJob(store.segment(n), settings.model, indices) for n in sampled)
-        columns = zip(*pool.run(run_prompt_size_job, jobs), strict=True)
-        return [sum(column) / count for column in columns]
-
-    coarse = mean_bits(_COARSE)
-    below = max((k for k, bits in enumerate(coarse) if bits <= wanted), default=-1)
-    low = _COARSE[below] if below >= 0 else 0
-    high = _COARSE[below + 1] if below + 1 < len(_COARSE) else 63
-    fine = tuple(range(low, high + 1))
-    sizes = mean_bits(fine)
-    fitting = [index for index, bits in zip(fine, sizes, strict=True) if bits <= wanted]
-    return max(fitting, default=0)
+    jobs = (PromptSizeJob(store.segment(n), settings.model, _PROBED) for n in sampled)
+    columns = zip(*pool.run(run_prompt_size_job, jobs), strict=True)
+    # Bits fall nearly exponentially with the index, so a few probes and straight lines are enough.
+    sizes = [math.log2(max(1.0, sum(column) / count)) for column in columns]
+    fitting = (q for q in range(64) if np.interp(q, _PROBED, sizes) <= math.log2(wanted))
+    return next(fitting, 63)
 
 
 def choose_keyframes(

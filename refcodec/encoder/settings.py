@@ -151,8 +151,8 @@ def quality_to_crf(quality: float) -> float:
 
 
 def quality_to_prompt_scale_index(quality: float) -> int:
-    """Map quality 0..100 to prompt_scale_index 0..63, linear."""
-    return min(63, max(0, round(quality * 63 / 100)))
+    """Map quality 0..100 to prompt_scale_index 63..0, linear: a larger index has coarser steps."""
+    return min(63, max(0, round((100 - quality) * 63 / 100)))
 
 
 def _refuse(name: str, value: object, allowed: str) -> None:
