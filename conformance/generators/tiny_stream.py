@@ -1,7 +1,7 @@
 """Tiny complete HYP files, the same from a seed with the same release of x264.
 
-A random generator model makes the keyframes; x264 codes a moving pattern on top of them. They exercise
-every unit of the format in milliseconds; they are no example of good coding.
+A random generator model makes the keyframes; x264 codes a moving pattern on top of them. They
+exercise every unit of the format in milliseconds; they are no example of good coding.
 
     stream = tiny_stream.build(tmp_path / "tiny.hyp", seed=1)
     decode(stream.path, model=stream.model)      or HYP_MODELS=stream.model_path.parent
@@ -46,8 +46,8 @@ AUDIO_RATE = 8000
 
 @dataclass(frozen=True)
 class TinyStream:
-    """A file that was made: its path, the model it needs (None without generated keyframes), and the
-    generated pictures by segment."""
+    """A file that was made: its path, the model it needs (None without generated keyframes), and
+    the generated pictures by segment."""
 
     path: Path
     model_path: Path | None
@@ -69,8 +69,8 @@ def build(
     full_range: bool = False,
     audio: bool = False,
 ) -> TinyStream:
-    """Write a HYP file of `segments` segments of `pictures` pictures each, coded at `width` x `height`
-    (even, 16 or more) and presented at `presentation` (None: the same size).
+    """Write a HYP file of `segments` segments of `pictures` pictures each, coded at `width` x
+    `height` (even, 16 or more) and presented at `presentation` (None: the same size).
 
     `generated` says for all segments or for each whether its keyframe is generated. With `audio`, a
     side track of 16-bit PCM is carried. The model is written next to the file, once, as
@@ -173,7 +173,8 @@ def _prompt(
 def _inter_coded(
     shown: Sequence[Picture], keyframe: Picture | None, crop: tuple[int, int], full_range: bool
 ) -> tuple[tuple[bytes, ...], list[AccessUnit]]:
-    """Return parameter sets and access units of one segment, coded by x264 with fixed parameters."""
+    """Return parameter sets and access units of one segment, coded by x264 with fixed
+    parameters."""
     hidden = keyframe is not None
     parameters = {
         "threads": 1,

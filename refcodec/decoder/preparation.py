@@ -1,0 +1,133 @@
+"""From segments to what the H.264 decoder takes: prompts become injected access units."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+
+from refcodec import errors
+from refcodec.avc.access_units import to_annex_b
+from refcodec.avc.injection import injected_idr
+from refcodec.avc.parameter_sets import ParameterSets, parse_parameter_sets
+from refcodec.container import Segment, SequenceHeader
+from refcodec.generator import GeneratorModel, bundled
+
+GENERATOR_BYTES = 64
+"""Memory of the generator for each coded luma sample, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSegment:
+    """One segment, ready for the H.264 decoder.
+
+    `injected` is the access unit made of the prompt (None for a coded keyframe); it and
+    `access_units` are byte streams, the first of them with the parameter sets. `times` are the
+    presentation times of the access units in seconds. When `error` is set, nothing can be decoded.
+    """
+
+    segment: Segment
+    injected: bytes | None
+    access_units: list[bytes]
+    times: list[Fraction]
+    seconds: float = 0.0
+    error: errors.HypError | None = None
+
+
+class SequenceSetup:
+    """What follows from the sequence header: checked sizes, parameter sets, the model."""
+
+    def __init__(
+        self, header: SequenceHeader, model: GeneratorModel | None, memory: int, threads: int
+    ) -> None:
+        """Raises HYP-E-SEQ-14, -16 and -17 when the header is not usable, HYP-E-LVL-09 when its
+        pictures need more than `memory` bytes."""
+        self.header = header
+        self.sets: ParameterSets = parse_parameter_sets(header.parameter_sets)
+        sps = self.sets.sps
+        size, allowed = (header.coded_width, header.coded_height), (sps.width, sps.height)
+        if size != allowed:
+            raise errors.error(
+                "HYP-E-SEQ-16",
+                element="coded_width, coded_height",
+                value=f"{size[0]}x{size[1]}",
+                allowed=f"{allowed[0]}x{allowed[1]}",
+            )
+        self._check_memory(memory, threads)
+        self._model = model
+        self._model_error: errors.HypError | None = None
+
+    def _check_memory(self, memory: int, threads: int) -> None:
+        """(#level.receiver) Refuse sizes beyond what this receiver grants, before allocating."""
+        sps, header = self.sets.sps, self.header
+        coded = 256 * sps.pic_width_in_mbs * sps.pic_height_in_mbs
+        presented = header.presentation_width * header.presentation_height
+        pictures = sps.max_num_ref_frames + 2 * threads + 4
+        needed = coded * 3 * pictures // 2 + presented * 3 * (threads + 4) // 2
+        if header.generator_id:
+            needed += coded * GENERATOR_BYTES
+        if needed > memory:
+            raise errors.error(
+                "HYP-E-LVL-09",
+                element="picture buffers",
+                value=needed,
+                allowed=f"at most {memory} bytes",
+            )
+
+    def model(self) -> GeneratorModel:
+        """(#gen.model) Return the model that the header asks for, looked up once.
+
+        Raises HYP-E-KF-11, HYP-E-GEN-01, -02 or what loading it raises, each time.
+        """
+        if self._model_error is not None:
+            raise self._model_error
+        header = self.header
+        digest = bytes(header.model_digest)
+        try:
+            if not header.generator_id:
+                raise errors.error("HYP-E-KF-11", element="generator_id", value=0)
+            if self._model is None:
+                self._model = bundled(header.generator_id, digest)
+            elif self._model.digest != digest:
+                raise errors.error(
+                    "HYP-E-GEN-02", element="model_digest", value=self._model.digest, allowed=digest
+                )
+        except errors.HypError as error:
+            self._model_error = error
+            raise
+        return self._model
+
+    def prepare(self, segment: Segment) -> PreparedSegment:
+        """(#dec.process) Make the access units of `segment` ready, its prompt decoded, generated
+        and injected. Errors of the segment are in the result, not raised."""
+        start = time.perf_counter()
+        keyframe, header = segment.keyframe, self.header
+        injected: bytes | None = None
+        if keyframe.generated:
+            try:
+                injected = self._injected(segment)
+            except errors.HypError as error:
+                if error.bit_offset is None:
+                    error.bit_offset = 8 * segment.offset
+                return PreparedSegment(segment, None, [], [], error=error)
+        access_units = [to_annex_b(unit.nal_units) for unit in segment.access_units]
+        if injected is None:
+            access_units[0] = to_annex_b(self.sets.nal_units) + access_units[0]
+        times = [
+            (keyframe.segment_time + unit.presentation_offset) * header.tick
+            for unit in segment.access_units
+        ]
+        seconds = time.perf_counter() - start
+        return PreparedSegment(segment, injected, access_units, times, seconds)
+
+    def _injected(self, segment: Segment) -> bytes:
+        """(#dec.injection) Return the parameter sets and the access unit of the generated
+        picture."""
+        keyframe, sps = segment.keyframe, self.sets.sps
+        model, q = self.model(), keyframe.prompt_scale_index
+        latents = model.decode_prompt(
+            keyframe.prompt_data, q, sps.pic_width_in_mbs, sps.pic_height_in_mbs
+        )
+        picture = model.generate(latents, q)
+        idr = injected_idr(picture, sps, self.sets.pps_list, keyframe.segment_number & 1)
+        return to_annex_b([*self.sets.nal_units, *idr])
