@@ -16,7 +16,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 ABSENT = (
     "LPIPS was not measured: its weights (lpips_alex_v0.1.npz, lpips_squeeze_v0.1.npz) were not "
-    f"found. Name their folder with --lpips or the variable {VARIABLE}, or put it at ../shared/data/lpips."
+    f"found. Name their folder with --lpips or {VARIABLE}, or put it at ../shared/data/lpips."
 )
 
 
