@@ -81,8 +81,8 @@ def _after_two_zeros(
 def _apart(candidates: npt.NDArray[np.intp], data: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     """Leave out the candidates whose two zeros lost their run to an insertion just before.
 
-    Within a run of consecutive candidates the first, third, fifth … stay: after an insertion at
-    p the zeros before p no longer count, so p + 1 has one zero before it, p + 2 two again.
+    Of a run of consecutive candidates the first, third, fifth … stay: after an insertion at p the
+    zeros before p no longer count, so p + 1 has one zero before it and p + 2 has two.
     """
     breaks = np.flatnonzero(np.diff(candidates) != 1) + 1
     starts = np.zeros(candidates.size, np.intp)
@@ -93,7 +93,7 @@ def _apart(candidates: npt.NDArray[np.intp], data: npt.NDArray[np.uint8]) -> npt
 
 
 def nal_units(stream: Buffer) -> Iterator[memoryview]:
-    """(#avc.B.1) Yield the NAL units of a byte stream: what stands between the start codes 00 00 01.
+    """(#avc.B.1) Yield the NAL units of a byte stream: what stands between start codes 00 00 01.
 
     Zero bytes at the end of each are left out, and bytes before the first start code; the views
     share the stream's memory.

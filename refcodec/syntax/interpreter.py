@@ -2,8 +2,8 @@
 
 The idea: a syntax table is a program whose only actions are "the next element".  If what an
 element *does* is left open, one program reads (take bits, give a value), writes (take a value,
-give bits) and generates (choose a value, give bits), and the three cannot disagree about conditions, loops, ranges
-or the order of elements.
+give bits) and generates (choose a value, give bits), and the three cannot disagree about
+conditions, loops, ranges or the order of elements.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class ElementEvent(NamedTuple):
     """One element, as a listener sees it.
 
     `path` is like `pictures.access_unit[3].nal_unit_size[0]`, `descriptor` like `u(8)` or `infer`;
-    `bit_offset` is absolute, `bit_length` in bits (0 for an inferred element); `meaning` names
-    the value of an enumerated value; `clause` the anchor of the element's semantics; `requirement` the id of
-    its row.
+    `bit_offset` is absolute, `bit_length` in bits (0 for an inferred element); `meaning` is the
+    name of an enumerated value; `clause` the anchor of the element's semantics; `requirement` the
+    id of its row.
     """
 
     path: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from refcodec.syntax import rows as tables
 from refcodec.syntax import tree
 from refcodec.syntax.expressions import FUNCTIONS
+from refcodec.syntax.rows import Row, heading
+from refcodec.syntax.rows import rows as table_rows
 
 _MAXIMUM_WIDTH: dict[str, int] = {"u": 64, "f": 64, "i": 64, "b": 8, "leb128": 64, "sleb128": 64}
 
@@ -412,8 +413,8 @@ def diff(old: tree.Syntax, new: tree.Syntax) -> list[Change]:
     compare("enum ", _enum_text(old.enumerations.values()), _enum_text(new.enumerations.values()))
     compare(
         "syntax ",
-        {name: tables.heading(s) for name, s in old.structures.items()},
-        {name: tables.heading(s) for name, s in new.structures.items()},
+        {name: heading(s) for name, s in old.structures.items()},
+        {name: heading(s) for name, s in new.structures.items()},
     )
     for name in old.structures:
         if name in new.structures:
@@ -431,9 +432,9 @@ def _enum_text(enumerations: Iterable[tree.Enumeration]) -> dict[str, str]:
 def _row_text(syntax: tree.Syntax, name: str) -> dict[str, str]:
     """Return the rows of a table by element, or by text and running number for the others."""
     texts: dict[str, str] = {}
-    key: Callable[[tables.Row], str] = lambda row: row.element or row.code  # noqa: E731
+    key: Callable[[Row], str] = lambda row: row.element or row.code  # noqa: E731
     conditions: list[str] = []
-    for row in tables.rows(syntax, name):
+    for row in table_rows(syntax, name):
         del conditions[row.indent :]
         if row.kind in ("if", "else if", "else", "for", "while", "do", "within"):
             conditions.append(row.code)

@@ -282,6 +282,9 @@ class Syntax:
     structures: dict[str, Structure]
     general: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"<syntax {self.name}: {', '.join(self.structures)}>"
+
     def meaning(self, element: str, value: object) -> str | None:
         """Return the enumerated meaning of `value` of `element`, or None."""
         enumeration = self.enumerations.get(element)

@@ -1,0 +1,1 @@
+"""Mutated bitstreams, each with the error that a decoder has to report."""
