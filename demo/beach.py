@@ -55,7 +55,16 @@ def beach(seed: int) -> Beach:
     layers = np.sin(0.09 * np.arange(SIZE, dtype=np.float32)[:, None] + 2.4 * cloudy)
 
     tones = np.array(
-        [[126, 120, 114], [158, 150, 138], [96, 98, 104], [176, 158, 136], [134, 108, 92], [196, 192, 184], [82, 84, 82], [150, 128, 118]],
+        [
+            [126, 120, 114],
+            [158, 150, 138],
+            [96, 98, 104],
+            [176, 158, 136],
+            [134, 108, 92],
+            [196, 192, 184],
+            [82, 84, 82],
+            [150, 128, 118],
+        ],
         np.float32,
     )
 
@@ -90,7 +99,14 @@ def beach(seed: int) -> Beach:
         waves=fractal(512, 2.2, seed + 40, 5),
         foam=np.ascontiguousarray(1.0 - np.abs(fractal(1024, 1.9, seed + 41, 16))),
         cloth=fractal(512, 1.1, seed + 42, 6),
-        sign=sign(("Harbour path  1.4 km", "Lighthouse  3.2 km", "Please take nothing but pictures. No. 27"), seed),
+        sign=sign(
+            (
+                "Harbour path  1.4 km",
+                "Lighthouse  3.2 km",
+                "Please take nothing but pictures. No. 27",
+            ),
+            seed,
+        ),
     )
 
 
@@ -111,7 +127,10 @@ def sign(lines: tuple[str, str, str], seed: int) -> Map:
     tone = 1.0 + 0.10 * rings + 0.06 * fibre
     board = np.stack([168 * tone, 128 * tone, 84 * tone, np.full_like(tone, 255)], 2)
     inside = np.minimum(np.minimum(x, wide - 1 - x), np.minimum(y, high - 1 - y))
-    corner = np.hypot(np.minimum(np.minimum(x, wide - 1 - x) - 14, 0), np.minimum(np.minimum(y, high - 1 - y) - 14, 0))
+    corner = np.hypot(
+        np.minimum(np.minimum(x, wide - 1 - x) - 14, 0),
+        np.minimum(np.minimum(y, high - 1 - y) - 14, 0),
+    )
     board[..., 3] = np.clip(14.5 - corner, 0, 1)
     board[..., :3] *= (0.62 + 0.38 * smooth_step(0, 7, inside))[..., None]
     ink = Image.new("L", (wide, high), 0)
@@ -125,7 +144,9 @@ def sign(lines: tuple[str, str, str], seed: int) -> Map:
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _draw(ground: Map, waves: Map, foam: Map, view: NDArray[np.float64], time: float, out: Map) -> None:
+def _draw(
+    ground: Map, waves: Map, foam: Map, view: NDArray[np.float64], time: float, out: Map
+) -> None:
     rows, columns = out.shape[:2]
     middle_x, middle_y, scale, turn = view
     cosine, sine = np.cos(turn) / scale, np.sin(turn) / scale
@@ -136,7 +157,11 @@ def _draw(ground: Map, waves: Map, foam: Map, view: NDArray[np.float64], time: f
             v = row + 0.5 - rows / 2
             x = middle_x + u * cosine - v * sine
             y = middle_y + u * sine + v * cosine
-            edge = 1210.0 + 120.0 * np.sin(0.95 * time + 0.6) + 26.0 * sample(waves, x * 0.11 + 3 * time, 7.0)
+            edge = (
+                1210.0
+                + 120.0 * np.sin(0.95 * time + 0.6)
+                + 26.0 * sample(waves, x * 0.11 + 3 * time, 7.0)
+            )
             depth = y - edge - 16.0 * sample(waves, x * 0.31, 90.0 + 2 * time)
             if depth < -46.0:
                 wet = 0.0
@@ -187,7 +212,15 @@ def _leaf_radius(angle: float) -> float:
 
 @njit(nogil=True, cache=True)
 def _leaf(
-    out: Map, cloth: Map, cx: float, cy: float, radius: float, turn: float, tilt: float, colour: Map, shade: bool
+    out: Map,
+    cloth: Map,
+    cx: float,
+    cy: float,
+    radius: float,
+    turn: float,
+    tilt: float,
+    colour: Map,
+    shade: bool,
 ) -> None:
     """Draw a leaf, or with `shade` its soft shadow, with its middle at (cx, cy)."""
     rows, columns = out.shape[:2]
@@ -201,7 +234,9 @@ def _leaf(
             v = -dx * np.sin(turn) + dy * np.cos(turn)
             distance = np.sqrt(u * u + v * v)
             angle = np.arctan2(v, u)
-            cover = min(1.0, max(0.0, (_leaf_radius(angle) - distance) * radius * tilt / soft + 0.5))
+            cover = min(
+                1.0, max(0.0, (_leaf_radius(angle) - distance) * radius * tilt / soft + 0.5)
+            )
             if v > 0.1 and abs(u + 0.05 * v) < 0.018 and v < 1.05:
                 cover = max(cover, 0.9)
             if cover <= 0.0:
@@ -213,7 +248,12 @@ def _leaf(
             spoke = abs(np.sin(2.5 * (angle + np.pi / 2)))
             vein = max(0.0, 1.0 - spoke * distance * 34.0) * min(1.0, 1.3 - distance)
             side = max(0.0, 1.0 - abs(np.sin(11.0 * distance + 5.0 * spoke)) * 9.0) * 0.4
-            lit = 0.86 + 0.20 * u * tilt - 0.12 * v + 0.07 * sample(cloth, u * 90.0 + 40.0, v * 90.0 + 40.0)
+            lit = (
+                0.86
+                + 0.20 * u * tilt
+                - 0.12 * v
+                + 0.07 * sample(cloth, u * 90.0 + 40.0, v * 90.0 + 40.0)
+            )
             lit += 0.25 * max(vein, side)
             brown = min(1.0, max(0.0, distance / max(0.05, _leaf_radius(angle)) - 0.55) * 1.1)
             for i in range(3):
@@ -222,7 +262,9 @@ def _leaf(
 
 
 @njit(nogil=True, cache=True)
-def _paste(out: Map, sprite: Map, x: float, y: float, scale: float, turn: float, shade: bool) -> None:
+def _paste(
+    out: Map, sprite: Map, x: float, y: float, scale: float, turn: float, shade: bool
+) -> None:
     """Draw `sprite` (h, w, 4) with its middle at (x, y), or with `shade` only its shadow."""
     rows, columns = out.shape[:2]
     high, wide = sprite.shape[:2]
@@ -249,11 +291,17 @@ def _paste(out: Map, sprite: Map, x: float, y: float, scale: float, turn: float,
             d = (1 - fu) * fv
             e = fu * fv
             cover = (
-                a * sprite[v0, u0, 3] + b * sprite[v0, u0 + 1, 3] + d * sprite[v0 + 1, u0, 3] + e * sprite[v0 + 1, u0 + 1, 3]
+                a * sprite[v0, u0, 3]
+                + b * sprite[v0, u0 + 1, 3]
+                + d * sprite[v0 + 1, u0, 3]
+                + e * sprite[v0 + 1, u0 + 1, 3]
             )
             for i in range(3):
                 value = (
-                    a * sprite[v0, u0, i] + b * sprite[v0, u0 + 1, i] + d * sprite[v0 + 1, u0, i] + e * sprite[v0 + 1, u0 + 1, i]
+                    a * sprite[v0, u0, i]
+                    + b * sprite[v0, u0 + 1, i]
+                    + d * sprite[v0 + 1, u0, i]
+                    + e * sprite[v0 + 1, u0 + 1, i]
                 )
                 out[r, c, i] += (value - out[r, c, i]) * cover
 
@@ -274,13 +322,44 @@ def draw(scene: Beach, time: float, rows: int, columns: int) -> Map:
     _paste(out, scene.sign, x + 12 * unit, y + 14 * unit, scale, -turn - 0.06, True)
     _paste(out, scene.sign, x, y, scale, -turn - 0.06, False)
     leaves = (
-        (1330 - 170 * time, 250 + 60 * time + 18 * np.sin(3 * time), 104.0, 0.9 * time, 0.86 + 0.14 * np.sin(2 * time), (214, 92, 30)),
-        (1720 - 120 * time, 640 - 34 * time, 78.0, 2.0 - 1.2 * time, 0.8 + 0.2 * np.cos(2.4 * time), (206, 158, 38)),
-        (420 + 90 * time, 900 - 46 * time, 62.0, 0.7 * time + 4, 0.85 + 0.15 * np.sin(3 * time), (168, 48, 34)),
+        (
+            1330 - 170 * time,
+            250 + 60 * time + 18 * np.sin(3 * time),
+            104.0,
+            0.9 * time,
+            0.86 + 0.14 * np.sin(2 * time),
+            (214, 92, 30),
+        ),
+        (
+            1720 - 120 * time,
+            640 - 34 * time,
+            78.0,
+            2.0 - 1.2 * time,
+            0.8 + 0.2 * np.cos(2.4 * time),
+            (206, 158, 38),
+        ),
+        (
+            420 + 90 * time,
+            900 - 46 * time,
+            62.0,
+            0.7 * time + 4,
+            0.85 + 0.15 * np.sin(3 * time),
+            (168, 48, 34),
+        ),
     )
     for x, y, radius, turn, tilt, tone in leaves:
         colour = np.array(tone, np.float32)
         lift = 26 * unit
-        _leaf(out, scene.cloth, x * unit + lift, y * unit + lift, radius * unit, turn, tilt, colour, True)
+        _leaf(
+            out,
+            scene.cloth,
+            x * unit + lift,
+            y * unit + lift,
+            radius * unit,
+            turn,
+            tilt,
+            colour,
+            True,
+        )
         _leaf(out, scene.cloth, x * unit, y * unit, radius * unit, turn, tilt, colour, False)
     return out

@@ -55,7 +55,9 @@ def _caption(rgb: Map, text: str) -> None:
     wide, high = min(columns, 30 * size), 2 * size
     ink = Image.new("L", (wide, high), 0)
     edge = Image.new("L", (wide, high), 0)
-    ImageDraw.Draw(edge).text((6, 4), text, fill=190, font=beach.font(size), stroke_width=max(1, size // 9))
+    ImageDraw.Draw(edge).text(
+        (6, 4), text, fill=190, font=beach.font(size), stroke_width=max(1, size // 9)
+    )
     ImageDraw.Draw(ink).text((6, 4), text, fill=245, font=beach.font(size))
     top, left = rows - 3 * size, 2 * size
     patch = rgb[top : top + high, left : left + wide]
@@ -65,7 +67,11 @@ def _caption(rgb: Map, text: str) -> None:
 
 
 def render(
-    rows: int = 1080, columns: int = 1920, seconds: float = SECONDS, rate: int = RATE, seed: int = SEED
+    rows: int = 1080,
+    columns: int = 1920,
+    seconds: float = SECONDS,
+    rate: int = RATE,
+    seed: int = SEED,
 ) -> Iterator[Planes]:
     """Yield the pictures of the clip as BT.709 limited-range 4:2:0 planes, uint8.
 

@@ -87,14 +87,20 @@ def terrain(seed: int) -> Terrain:
     trees = fractal(SIZE, 0.5, seed + 4, 300)
     grass = np.stack([106 + 18 * patches, 122 + 9 * patches, 56 + 5 * patches])
     forest = np.stack([48 + 13 * trees, 70 + 15 * trees, 38 + 8 * trees])
-    rock = np.stack([128 + 14 * rough + 8 * trees, 118 + 13 * rough + 8 * trees, 108 + 12 * rough + 8 * trees])
+    rock = np.stack(
+        [128 + 14 * rough + 8 * trees, 118 + 13 * rough + 8 * trees, 108 + 12 * rough + 8 * trees]
+    )
     sand = np.stack([188 + 7 * trees, 168 + 7 * trees, 130 + 6 * trees])
     snow = np.stack([238 + 3 * trees, 241 + 3 * trees, 246 + 2 * trees])
 
     def over(under: Map, upper: Map, share: Map) -> Map:
         return under + (upper - under) * share[None]
 
-    colour = over(grass, forest, smooth_step(-0.35, 0.25, patches + 0.4 * trees) * smooth_step(1.5, 0.8, slope))
+    colour = over(
+        grass,
+        forest,
+        smooth_step(-0.35, 0.25, patches + 0.4 * trees) * smooth_step(1.5, 0.8, slope),
+    )
     colour = over(colour, rock, smooth_step(0.9, 1.35, slope + 0.14 * rough + 0.12 * trees))
     colour = over(colour, sand, smooth_step(WATER + 2.2, WATER + 1.0, height + 0.5 * trees))
     cold = smooth_step(92.0, 108.0, height + 9.0 * rough + 3 * trees) * smooth_step(1.7, 1.0, slope)
@@ -240,10 +246,19 @@ def _reflect(
             x = cam_x + dx * d
             y = cam_y + dy * d
             wave = sample(ripples, x * 3.1 + 6.0 * time, y * 3.1 + 2.0 * time)
-            wave += 0.6 * sample(ripples, x * 9.7 - 9.0 * time, y * 9.7 + 7.0 * time) * min(1.0, 160.0 / d)
+            wave += (
+                0.6
+                * sample(ripples, x * 9.7 - 9.0 * time, y * 9.7 + 7.0 * time)
+                * min(1.0, 160.0 / d)
+            )
             below = max(0.0, r - smooth[column])
             depth = (r - horizon) / rows
-            mirrored = smooth[column] - 1 - below * (1.0 + 0.06 * wave) - 3.0 * wave * min(1.0, below / 30.0)
+            mirrored = (
+                smooth[column]
+                - 1
+                - below * (1.0 + 0.06 * wave)
+                - 3.0 * wave * min(1.0, below / 30.0)
+            )
             m = int(min(float(first[column] - 1), max(0.0, mirrored)))
             k = int(min(columns - 1.0, max(0.0, column + 5.0 * wave * min(1.0, below / 60.0))))
             if m >= first[k]:
@@ -260,8 +275,21 @@ def draw(land: Terrain, camera: Camera, time: float, rows: int, columns: int) ->
     """Return the view at `time` seconds as (rows, columns, 3), RGB 0..255."""
     out = np.empty((rows, columns, 3), np.float32)
     surface = np.zeros((rows, columns), np.float32)
-    eye = np.array([camera.x, camera.y, camera.z, camera.heading, camera.focal, camera.horizon, 4.0 * time])
-    _draw(land.height, land.colour, land.detail, land.clouds, eye, SKY_TOP, SKY_LOW, WATER, out, surface)
+    eye = np.array(
+        [camera.x, camera.y, camera.z, camera.heading, camera.focal, camera.horizon, 4.0 * time]
+    )
+    _draw(
+        land.height,
+        land.colour,
+        land.detail,
+        land.clouds,
+        eye,
+        SKY_TOP,
+        SKY_LOW,
+        WATER,
+        out,
+        surface,
+    )
     first, smooth = _shores(surface, columns // 8)
     _reflect(out, surface, land.ripples, eye, time, first, smooth)
     return out
@@ -269,7 +297,15 @@ def draw(land: Terrain, camera: Camera, time: float, rows: int, columns: int) ->
 
 @njit(nogil=True, cache=True)
 def _balloon(
-    out: Map, cloth: Map, cx: float, cy: float, radius: float, turn: float, stripes: int, colours: Map, haze: float
+    out: Map,
+    cloth: Map,
+    cx: float,
+    cy: float,
+    radius: float,
+    turn: float,
+    stripes: int,
+    colours: Map,
+    haze: float,
 ) -> None:
     """Draw one balloon with its middle at (cx, cy): colours (k, 3) alternate around the envelope."""
     rows, columns = out.shape[:2]
@@ -299,14 +335,20 @@ def _balloon(
                 k = int(np.floor(place)) % colours.shape[0]
                 seam = abs(place - np.floor(place) - 0.5) * 2.0
                 depth = np.sqrt(1.0 - across * across)
-                light = 0.42 + 0.5 * max(0.0, -0.66 * across * min(1.0, half) - 0.42 * v + 0.45 * depth)
+                light = 0.42 + 0.5 * max(
+                    0.0, -0.66 * across * min(1.0, half) - 0.42 * v + 0.45 * depth
+                )
                 light += 0.12 * depth
                 light *= 1.0 - 0.22 * max(0.0, seam - 0.86) / 0.14
                 light *= 1.0 + 0.045 * sample(cloth, angle * 170.0, v * 120.0)
                 if abs(v + 0.02) < 0.13:
                     k = (k + 1) % colours.shape[0]
                     light *= 0.93
-                red, green, blue = colours[k, 0] * light, colours[k, 1] * light, colours[k, 2] * light
+                red, green, blue = (
+                    colours[k, 0] * light,
+                    colours[k, 1] * light,
+                    colours[k, 2] * light,
+                )
             elif v > 1.72:
                 weave = 0.8 + 0.25 * np.sin(u * 95.0) * np.sin(v * 110.0)
                 red, green, blue = 128.0 * weave, 92.0 * weave, 56.0 * weave

@@ -79,7 +79,9 @@ def sample(image: Map, x: float, y: float) -> float:
 
 
 @njit(nogil=True, cache=True)
-def cells(size: int, points: NDArray[np.float32], warp_x: Map, warp_y: Map) -> tuple[Map, Map, NDArray[np.int32]]:
+def cells(
+    size: int, points: NDArray[np.float32], warp_x: Map, warp_y: Map
+) -> tuple[Map, Map, NDArray[np.int32]]:
     """Return distances to the nearest and second nearest of one jittered point a grid cell, and whose it is.
 
     points: (n, n, 2), offsets 0..1 inside its cell. The warp maps (size, size) displace in cells, which

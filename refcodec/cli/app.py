@@ -65,7 +65,9 @@ app = typer.Typer(
 def hyp(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print versions and stop."),
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print versions and stop."
+        ),
     ] = False,
 ) -> None:
     """Encode, decode, inspect and compare HYP video.
@@ -94,7 +96,11 @@ app.command("export")(export.export)
 app.add_typer(spec.app, name="spec")
 app.command(
     "train",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
 )(train.train)
 
 

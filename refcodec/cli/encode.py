@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +13,18 @@ from refcodec.cli.files import check_input, check_output
 from refcodec.cli.progress import Progress
 from refcodec.cli.reporting import print_json
 
+if TYPE_CHECKING:
+    from refcodec.encoder import EncodeReport
+
 
 def encode(
     source: Annotated[Path, typer.Argument(help="Any video that libavcodec reads.")],
     target: Annotated[Path, typer.Argument(help="The HYP file to write, usually *.hyp.")],
     bitrate: Annotated[
         str | None,
-        typer.Option(help="Bits per second of the whole file, met within 2 %: 200k, 1.5M. [default: 200k]"),
+        typer.Option(
+            help="Bits per second of the whole file, met within 2 %: 200k, 1.5M. [default: 200k]"
+        ),
     ] = None,
     quality: Annotated[
         float | None,
@@ -35,7 +40,9 @@ def encode(
     ] = "auto",
     keyframes: Annotated[
         str,
-        typer.Option(help="generated, coded (H.264), or auto: whichever is cheaper in each segment."),
+        typer.Option(
+            help="generated, coded (H.264), or auto: whichever is cheaper in each segment."
+        ),
     ] = "auto",
     model: Annotated[
         Path | None, typer.Option(help="Generator model file. [default: the bundled one]")
@@ -45,7 +52,8 @@ def encode(
         typer.Option(help="Share of the video's bits for prompts, 0.02 to 0.9. [default: chosen]"),
     ] = None,
     refine: Annotated[
-        bool, typer.Option("--refine", help="Fit each prompt to its keyframe (slower, needs torch).")
+        bool,
+        typer.Option("--refine", help="Fit each prompt to its keyframe (slower, needs torch)."),
     ] = False,
     side_tracks: Annotated[
         bool, typer.Option(help="Carry the audio and subtitle tracks of the source.")
@@ -80,7 +88,8 @@ def encode(
     interval = values.seconds(keyframe_interval, "--keyframe-interval")
     coded = "auto" if size == "auto" else values.fraction(size, "--size")
 
-    from refcodec.encoder import EncoderSettings, encode as run
+    from refcodec.encoder import EncoderSettings
+    from refcodec.encoder import encode as run
 
     settings = EncoderSettings(
         bitrate=200_000 if rate is None and quality is None else rate,
@@ -101,5 +110,31 @@ def encode(
         report = run(source, target, settings, progress=progress.update)
     if json:
         print_json(dataclasses.asdict(report))
-    elif not quiet:
-        print(report)
+    else:
+        print("\n".join(_lines(report)))
+
+
+def _lines(report: EncodeReport) -> list[str]:
+    """Return the report as text: what was made, what each part costs, what was converted."""
+    generated = sum(segment.generated for segment in report.segments)
+    aim = ""
+    if report.target_rate:
+        aim = f" ({100 * (report.rate / report.target_rate - 1):+.1f} % from the target)"
+    coded = f"{report.coded_width} x {report.coded_height}"
+    shown = f"{report.presentation_width} x {report.presentation_height}"
+    parts = (
+        ("keyframes", report.keyframe_rate),
+        ("pictures", report.pictures_rate),
+        ("side tracks", report.side_track_rate),
+        ("overhead", report.overhead_rate),
+    )
+    lines = [
+        f"{report.target}: {report.size} bytes, {values.rate_text(report.rate)}{aim}",
+        f"  {report.picture_count} pictures, {values.clock(report.duration)}, {shown} coded at {coded}",
+        f"  {len(report.segments)} segments, {generated} of them with a generated keyframe",
+        "  " + ", ".join(f"{name} {values.rate_text(rate)}" for name, rate in parts if rate),
+        f"  {report.elapsed:.1f} s, {report.segment_encodes} segment encodes",
+    ]
+    lines += [f"  converted: {text}" for text in report.conversions]
+    lines += [f"  note: {text}" for text in report.notes]
+    return lines

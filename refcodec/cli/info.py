@@ -15,7 +15,7 @@ from refcodec.cli.values import clock, rate_text
 if TYPE_CHECKING:
     from refcodec.inspection.info import FileInfo
 
-TRACK_KINDS = ("other", "audio", "subtitle")
+TRACK_KINDS = ("audio", "subtitles", "other")
 
 
 def info(
@@ -68,7 +68,9 @@ def _lines(found: FileInfo, segments: bool) -> list[str]:
     for track in found.tracks:
         kind = TRACK_KINDS[track.kind] if track.kind < len(TRACK_KINDS) else str(track.kind)
         sound = f", {track.sample_rate} Hz, {track.channels} channels" if track.sample_rate else ""
-        rows.append((f"track {track.track_id}", f"{kind}, {track.codec}{sound}, {track.bytes} bytes"))
+        rows.append(
+            (f"track {track.track_id}", f"{kind}, {track.codec}{sound}, {track.bytes} bytes")
+        )
     rows += [(key, value) for key, value in found.metadata.items()]
     lines = [f"{label:<12}{text}" for label, text in rows]
     lines.append("cost of the units:")
@@ -76,7 +78,9 @@ def _lines(found: FileInfo, segments: bool) -> list[str]:
         rate = f"{8 * size / found.duration / 1000:9.1f} kbit/s" if found.duration else ""
         lines.append(f"  {kind:<18}{size:>10} bytes {100 * size / found.size:5.1f} % {rate}")
     if segments:
-        lines.append("segment    begin s  duration s  pictures  keyframe      q  key bytes  picture bytes")
+        lines.append(
+            "segment    begin s  duration s  pictures  keyframe      q  key bytes  picture bytes"
+        )
         lines += [
             f"{s.number:>7} {s.begin:>10.3f} {s.duration:>11.3f} {s.pictures:>9}  "
             f"{'generated' if s.generated else 'coded':<9} {s.prompt_scale_index:>5} "

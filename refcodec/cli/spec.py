@@ -28,7 +28,9 @@ app = typer.Typer(
 
 @app.command("build")
 def build(
-    out: Annotated[Path, typer.Option(help="Folder to write into; made if missing.")] = Path("out/spec"),
+    out: Annotated[Path, typer.Option(help="Folder to write into; made if missing.")] = Path(
+        "out/spec"
+    ),
     pdf: Annotated[bool, typer.Option(help="Write the printable PDF too.")] = True,
 ) -> None:
     """Build the specification: one searchable HTML document and a PDF.
@@ -75,7 +77,9 @@ def lint() -> None:
 def cite(
     identifier: Annotated[
         str,
-        typer.Argument(help="Requirement, error, anchor or element: HYP-KF-001, dec.injection, prompt_data."),
+        typer.Argument(
+            help="Requirement, error, anchor or element: HYP-KF-001, dec.injection, prompt_data."
+        ),
     ],
 ) -> None:
     """Print the citation of a place of the specification, as text and BibTeX.
@@ -99,7 +103,9 @@ def cite(
 def show(
     name: Annotated[
         str,
-        typer.Argument(help="Syntax structure, requirement or error: keyframe, HYP-KF-001, HYP-E-KF-01."),
+        typer.Argument(
+            help="Syntax structure, requirement or error: keyframe, HYP-KF-001, HYP-E-KF-01."
+        ),
     ],
 ) -> None:
     """Print a syntax table, a requirement or an error.

@@ -17,10 +17,14 @@ VALUE_WIDTH = 28
 
 def trace(
     file: Annotated[Path, typer.Argument(help="HYP file; - for standard input.")],
-    unit: Annotated[int | None, typer.Option(help="Only the unit with this number, from 0.")] = None,
+    unit: Annotated[
+        int | None, typer.Option(help="Only the unit with this number, from 0.")
+    ] = None,
     unit_type: Annotated[
         str | None,
-        typer.Option("--type", help="Only units of this type: sequence_header, keyframe, pictures, …"),
+        typer.Option(
+            "--type", help="Only units of this type: sequence_header, keyframe, pictures, …"
+        ),
     ] = None,
     segment: Annotated[int | None, typer.Option(help="Only units of this segment.")] = None,
     element: Annotated[
@@ -29,7 +33,9 @@ def trace(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(help="The elements that hold this byte, and a few around them: 4096 or 0x1000."),
+        typer.Option(
+            help="The elements that hold this byte, and a few around them: 4096 or 0x1000."
+        ),
     ] = None,
     avc: Annotated[
         bool, typer.Option(help="Look into H.264 NAL units: parameter sets, slice headers, SEI.")

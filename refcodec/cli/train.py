@@ -17,7 +17,9 @@ def train(ctx: typer.Context) -> None:
     """
     if find_spec("torch") is None:
         raise errors.error(
-            "HYP-E-CLI-04", element="torch", detail="Install it with: pip install 'hybridprompt[trainer]'."
+            "HYP-E-CLI-04",
+            element="torch",
+            detail="Install it with: pip install 'hybridprompt[trainer]'.",
         )
     # By name, since nothing in this package may depend on the trainer.
     import_module("trainer.__main__").app(args=ctx.args, prog_name="hyp train")

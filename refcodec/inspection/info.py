@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from refcodec.container import Keyframe, Metadata, Pictures, SequenceHeader, TrackHeader, TrackPackets
+from refcodec.container import (
+    Keyframe,
+    Metadata,
+    Pictures,
+    SequenceHeader,
+    TrackHeader,
+    TrackPackets,
+)
 from refcodec.container.scanner import Damage, Scanner
 from refcodec.container.source import ByteSource
 from refcodec.container.structures import type_name
@@ -88,7 +95,7 @@ def info(source: ByteSource, name: str) -> FileInfo:
     HYP file.
     """
     found = FileInfo(name)
-    started = source.peek(0, len(SIGNATURE)) == SIGNATURE
+    started = source.piece(0, source.ensure(len(SIGNATURE))) == SIGNATURE
     position = len(SIGNATURE) if started else 0
     tick: Fraction | None = None
     by_number: dict[int, SegmentInfo] = {}

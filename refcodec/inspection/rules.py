@@ -34,7 +34,11 @@ def describe(name: str) -> str:
 
 def _requirement(identifier: str) -> str:
     row = errors.requirements()[identifier]
-    lines = [f"{identifier} (requirement on the {row['kind']})", row["text"], f"  clause {row['clause']}"]
+    lines = [
+        f"{identifier} (requirement on the {row['kind']})",
+        row["text"],
+        f"  clause {row['clause']}",
+    ]
     if row.get("error"):
         lines.append(f"  error  {row['error']} {errors.CLASSES[row['error']].name}")
     lines += [f"  test   {test}" for test in row.get("tests", ())]
@@ -43,7 +47,9 @@ def _requirement(identifier: str) -> str:
 
 def _error(identifier: str) -> str:
     kind = errors.CLASSES[identifier]
-    raised_by = [key for key, row in errors.requirements().items() if row.get("error") == identifier]
+    raised_by = [
+        key for key, row in errors.requirements().items() if row.get("error") == identifier
+    ]
     lines = [
         f"{identifier} {kind.name} ({kind.klass})",
         kind.text,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import islice
 from typing import Any
 
 from refcodec import errors, syntax
@@ -22,7 +21,12 @@ SLICE_HEADER_BYTES = 4096
 NEIGHBOURS = 4
 """Elements shown before and after the ones that a byte offset selects."""
 
-_NAL_RBSP = {6: "sei_rbsp", 7: "seq_parameter_set_rbsp", 8: "pic_parameter_set_rbsp", 9: "access_unit_delimiter_rbsp"}
+_NAL_RBSP = {
+    6: "sei_rbsp",
+    7: "seq_parameter_set_rbsp",
+    8: "pic_parameter_set_rbsp",
+    9: "access_unit_delimiter_rbsp",
+}
 _SLICE_TYPES = (1, 5)
 
 
@@ -128,7 +132,9 @@ class Selection:
             return False
         pattern = self.element
         return (
-            pattern is None or fnmatchcase(element.name, pattern) or fnmatchcase(element.path, pattern)
+            pattern is None
+            or fnmatchcase(element.name, pattern)
+            or fnmatchcase(element.path, pattern)
         )
 
     def covers(self, element: TracedElement) -> bool:
@@ -156,7 +162,7 @@ def trace(source: ByteSource, selection: Selection | None = None) -> Iterator[Tr
     chosen = selection or Selection()
     sets = _ParameterSets()
     yield from _signature(source, chosen)
-    position = len(SIGNATURE) if source.peek(0, len(SIGNATURE)) == SIGNATURE else 0
+    position = len(SIGNATURE) if head(source) == SIGNATURE else 0
     ordinal = 0
     for event in Scanner(source, position):
         if isinstance(event, Damage):
@@ -172,12 +178,16 @@ def trace(source: ByteSource, selection: Selection | None = None) -> Iterator[Tr
         ordinal += 1
 
 
+def head(source: ByteSource) -> bytes:
+    """(#file.signature) Return the bytes where the signature should stand."""
+    return source.piece(0, source.ensure(len(SIGNATURE)))
+
+
 def _signature(source: ByteSource, chosen: Selection) -> Iterator[Traced]:
     if chosen.unit is not None or chosen.unit_type is not None:
         return
-    head = bytes(source.peek(0, len(SIGNATURE)))
     rows: list[TracedElement] = []
-    error = _read(hyp_syntax(), "file", head, {}, 0, rows, -1, "file", None)[1]
+    error = _read(hyp_syntax(), "file", head(source), {}, 0, rows, -1, "file", None)[1]
     yield from _selected(iter(rows), chosen)
     if error is not None:
         yield TracedFault(0, -1, "file", error)
@@ -185,34 +195,19 @@ def _signature(source: ByteSource, chosen: Selection) -> Iterator[Traced]:
 
 def _selected(elements: Iterable[Traced], chosen: Selection) -> Iterator[Traced]:
     """Apply the filters; around the elements at a byte offset, keep their neighbours unselected."""
-    before: deque[TracedElement] = deque(maxlen=NEIGHBOURS)
-    rest = iter(elements)
-    found = False
-    for element in rest:
-        if isinstance(element, TracedFault):
-            yield element
-        elif not chosen.wants_element(element):
-            continue
-        elif chosen.at is None or chosen.covers(element):
-            yield from map(_around, before)
-            before.clear()
-            found = chosen.at is not None
-            yield element
-        elif found:
-            yield _around(element)
-            after = (row for row in rest if isinstance(row, TracedFault) or chosen.wants_element(row))
-            for row in islice(after, NEIGHBOURS - 1):
-                yield row if isinstance(row, TracedFault) or chosen.covers(row) else _around(row)
-            return
-        else:
-            before.append(element)
-
-
-def _around(element: TracedElement) -> TracedElement:
-    return TracedElement(
-        **{name: getattr(element, name) for name in TracedElement.__slots__ if name != "selected"},
-        selected=False,
-    )
+    passed = (row for row in elements if isinstance(row, TracedFault) or chosen.wants_element(row))
+    if chosen.at is None:
+        yield from passed
+        return
+    rows = list(passed)
+    hits = [
+        n for n, row in enumerate(rows) if isinstance(row, TracedElement) and chosen.covers(row)
+    ]
+    for number, row in enumerate(rows):
+        if isinstance(row, TracedFault) or number in hits:
+            yield row
+        elif any(abs(number - hit) <= NEIGHBOURS for hit in hits):
+            yield replace(row, selected=False)
 
 
 def _unit(unit: Unit, ordinal: int, sets: _ParameterSets, avc: bool) -> Iterator[Traced]:
@@ -224,12 +219,13 @@ def _unit(unit: Unit, ordinal: int, sets: _ParameterSets, avc: bool) -> Iterator
     number = segment if isinstance(segment, int) else None
     for row in rows:
         if number is not None:
-            row = TracedElement(
-                **{name: getattr(row, name) for name in TracedElement.__slots__ if name != "segment"},
-                segment=number,
-            )
+            row = replace(row, segment=number)
         yield row
-        if avc and row.name in ("parameter_set", "nal_unit_bytes") and isinstance(row.value, memoryview):
+        if (
+            avc
+            and row.name in ("parameter_set", "nal_unit_bytes")
+            and isinstance(row.value, memoryview)
+        ):
             yield from _nal_unit(row, sets)
     if error is not None:
         place = error.bit_offset if error.bit_offset is not None else 8 * unit.offset
@@ -246,7 +242,9 @@ def _nal_unit(holder: TracedElement, sets: _ParameterSets) -> Iterator[Traced]:
     prefix = f"{holder.path}."
     about = (holder.unit, holder.unit_type, holder.segment)
     rows: list[TracedElement] = []
-    header, error = _read(tree, "nal_unit_header", nal_unit[:1], {}, holder.bit_offset, rows, *about, prefix)
+    header, error = _read(
+        tree, "nal_unit_header", nal_unit[:1], {}, holder.bit_offset, rows, *about, prefix
+    )
     kind = header["nal_unit_type"] if header is not None else 0
     if error is None and (kind in _NAL_RBSP or kind in _SLICE_TYPES):
         shown = nal_unit[1 : 1 + SLICE_HEADER_BYTES] if kind in _SLICE_TYPES else nal_unit[1:]
@@ -268,7 +266,9 @@ def _nal_unit(holder: TracedElement, sets: _ParameterSets) -> Iterator[Traced]:
             error.bit_offset = holder.bit_offset + 8 + _file_bits(inner, removed)
     yield from rows
     if error is not None:
-        yield TracedFault(error.bit_offset or holder.bit_offset, holder.unit, holder.unit_type, error)
+        yield TracedFault(
+            error.bit_offset or holder.bit_offset, holder.unit, holder.unit_type, error
+        )
 
 
 def _chroma_format(sets: _ParameterSets) -> dict[str, int]:
@@ -324,10 +324,8 @@ def _placed(rows: list[TracedElement], removed: list[int], base: int) -> list[Tr
     for row in rows:
         begin = _file_bits(row.bit_offset, removed)
         end = _file_bits(row.bit_offset + max(1, row.bit_length) - 1, removed) + 1
-        values = {name: getattr(row, name) for name in TracedElement.__slots__}
-        values["bit_offset"] = base + begin
-        values["bit_length"] = end - begin if row.bit_length else 0
-        placed.append(TracedElement(**values))
+        length = end - begin if row.bit_length else 0
+        placed.append(replace(row, bit_offset=base + begin, bit_length=length))
     return placed
 
 

@@ -1,0 +1,5 @@
+"""`hyp decode`."""
+
+
+def decode(file: str) -> None:
+    """Decode."""
