@@ -7,6 +7,7 @@ summation. Bias and requantisation are integer arithmetic.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cache
 
 import numpy as np
@@ -34,16 +35,20 @@ def make_product(node: Node, weight: NDArray[np.int16], _: tuple[int, int]) -> P
     return product
 
 
-prepared = Prepared(make_product)
-
-
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _one_thread() -> AbstractContextManager[object]:
+    # strips already occupy the threads: a library that starts its own would only get in their way
+    context: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return context
+
+
+prepared = Prepared(make_product, _one_thread)
+
+
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
     """(#net.evaluation) Evaluate a checked network; see `evaluate_numpy.evaluate`."""
-    # strips already occupy the threads: a library that starts its own would only get in their way
-    with _blas().limit(limits=1, user_api="blas"):
-        return prepared(network)(inputs, threads)
+    return prepared.evaluate(network, inputs, threads)

@@ -26,4 +26,4 @@ prepared = Prepared(make_product)
 
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
     """(#net.evaluation) Evaluate a checked network; see `evaluate_numpy.evaluate`."""
-    return prepared(network)(inputs, threads)
+    return prepared.evaluate(network, inputs, threads)

@@ -10,8 +10,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from threading import Lock
+from time import thread_time
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,6 +56,7 @@ MakeProduct = Callable[[Node, NDArray[np.int16], tuple[int, int]], Product]
 """Prepares a convolution: the node, its weights as a matrix int16 (O, I), the range of its input."""
 
 Watch = Callable[[Node, float, int], None]
+"""Is told of each node in each strip: the node, processor seconds, positions."""
 
 
 class StripEvaluator:
@@ -153,7 +156,7 @@ class StripEvaluator:
 
         for node in group.nodes:
             channels = self.network.channels[node.output]
-            started = _clock() if watch else 0.0
+            started = thread_time() if watch else 0.0
             if node.op == "space_to_depth":
                 source = tensors[node.inputs[0]][first * node.factor : last * node.factor]
                 out = tensors[node.output][first:last]
@@ -174,7 +177,7 @@ class StripEvaluator:
                     self._pointwise(node, [rows_of(name) for name in node.inputs], out, workspace)
                 local[node.output] = out
             if watch:
-                watch(node, _clock() - started, out.shape[0] * out.shape[1])
+                watch(node, thread_time() - started, out.shape[0] * out.shape[1])
 
     @staticmethod
     def _source(group: Group) -> str:
@@ -239,30 +242,39 @@ def _matrix(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1, tensor.shape[2])
 
 
-def _clock() -> float:
-    import time
-
-    return time.perf_counter()
-
-
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="intnet")
 
 
 class Prepared:
-    """Networks prepared with one kind of product, for as long as the networks live."""
+    """Networks prepared with one kind of product, for as long as the networks live.
 
-    def __init__(self, make_product: MakeProduct) -> None:
+    `around` makes a context for the time of an evaluation.
+    """
+
+    def __init__(
+        self,
+        make_product: MakeProduct,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._make = make_product
+        self._around = around
         self._known: weakref.WeakKeyDictionary[Network, StripEvaluator] = weakref.WeakKeyDictionary()
         self._lock = Lock()
 
-    def __call__(self, network: Network) -> StripEvaluator:
-        """Return the evaluator of `network`."""
+    def evaluate(
+        self,
+        network: Network,
+        inputs: Mapping[str, Tensor],
+        threads: int,
+        watch: Watch | None = None,
+    ) -> dict[str, Tensor]:
+        """(#net.evaluation) Evaluate a checked network; see `evaluate_numpy.evaluate`."""
         with self._lock:
             found = self._known.get(network)
             if found is None:
                 found = StripEvaluator(network, self._make)
                 self._known[network] = found
-            return found
+        with self._around():
+            return found(inputs, threads, watch)

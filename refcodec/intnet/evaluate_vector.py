@@ -1,0 +1,109 @@
+"""Integer evaluation with the processor's dot-product instructions; the fastest where it can run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refcodec.intnet import kernels
+from refcodec.intnet.graph import Network, Node
+from refcodec.intnet.strips import MakeProduct, Prepared, Product, Tensor, Workspace
+from refcodec.intnet.vector_kernels import (
+    AVX2,
+    PRODUCTS,
+    VNNI8,
+    VNNI16,
+    InstructionSet,
+    pack_uint8,
+    supported,
+)
+
+SETS: dict[str, tuple[InstructionSet, ...]] = {"vnni": (VNNI8, VNNI16), "avx2": (AVX2,)}
+"""Instruction sets of each backend; the first whose activations hold the input's range is taken."""
+
+
+def can_run(name: str) -> bool:
+    """Return whether this processor has what the backend `name` needs."""
+    return all(supported(item) for item in SETS[name])
+
+
+def _pack_weights(weight: NDArray[np.int16], s: InstructionSet) -> NDArray[np.generic]:
+    """Lay out weights (O, I) as the tiles read them: by chunk of vectors, then step, vector, lane, depth."""
+    outputs, inputs = weight.shape
+    vectors, steps = -(-outputs // s.lanes), -(-inputs // s.depth)
+    padded = np.zeros((vectors * s.lanes, steps * s.depth), np.int16)
+    padded[:outputs, :inputs] = weight
+    blocks = padded.reshape(vectors, s.lanes, steps, s.depth).transpose(0, 2, 1, 3)
+    parts = []
+    first = 0
+    while first < vectors:
+        shares = -(-(vectors - first) // s.max_vectors)
+        taken = -(-(vectors - first) // shares)
+        parts.append(blocks[first : first + taken].transpose(1, 0, 2, 3).reshape(-1))
+        first += taken
+    return np.concatenate(parts).astype(np.int8 if s.bytes == 1 else np.int16)
+
+
+def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
+    def make_product(node: Node, weight: NDArray[np.int16], declared: tuple[int, int]) -> Product:
+        """Prepare a convolution for the widest of `sets` that holds its input."""
+        assert node.bias is not None and node.multiplier is not None
+        lo, hi = declared
+        s = next(item for item in sets if item.bytes == 2 or hi - lo <= 255)
+        outputs, inputs = weight.shape
+        steps = -(-inputs // s.depth)
+        packed = _pack_weights(weight, s)
+        constants = np.zeros((2, -(-outputs // s.lanes) * s.lanes), np.int32)
+        constants[0, :outputs] = node.bias
+        constants[1, :outputs] = node.multiplier
+        if s.bytes == 1:
+            # activations are stored less lo: sum(w * (x - lo)) + lo * sum(w) is the same sum
+            constants[0, :outputs] += lo * weight.sum(1, dtype=np.int32)
+        run = PRODUCTS[s.name]
+        arguments = (
+            packed.ctypes.data,
+            steps,
+            constants.ctypes.data,
+            constants.strides[0],
+            node.shift,
+            node.lo,
+            node.hi,
+        )
+        fallback = np.ascontiguousarray(weight)
+
+        def product(x: Tensor, out: Tensor, workspace: Workspace, _: object = (packed, constants)) -> None:
+            count = len(x)
+            if count < s.rows:
+                kernels.mix(x, fallback, node.bias, node.multiplier, node.shift, node.lo, node.hi, out)
+                return
+            given: NDArray[np.generic] = x
+            if s.bytes == 1:
+                given = workspace.take("uint8 input", (count, steps * s.depth), np.uint8)
+                pack_uint8(x, lo, given)
+            elif inputs != steps * s.depth:
+                given = workspace.take("int16 input", (count, steps * s.depth))
+                given[:, :inputs] = x
+            run(given.ctypes.data, given.strides[0], count, *arguments, out.ctypes.data, out.strides[0], outputs)
+
+        return product
+
+    return make_product
+
+
+@cache
+def prepared(name: str) -> Prepared:
+    """Return the store of networks prepared for the backend `name`."""
+    return Prepared(_make_product(SETS[name]))
+
+
+def evaluate_vnni(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
+    """(#net.evaluation) Evaluate with AVX512-VNNI; see `evaluate_numpy.evaluate`."""
+    return prepared("vnni").evaluate(network, inputs, threads)
+
+
+def evaluate_avx2(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
+    """(#net.evaluation) Evaluate with AVX2; see `evaluate_numpy.evaluate`."""
+    return prepared("avx2").evaluate(network, inputs, threads)

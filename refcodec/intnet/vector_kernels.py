@@ -1,0 +1,294 @@
+"""Matrix products with the processor's integer dot-product instructions, through LLVM.
+
+One *tile* is `ROWS` positions by up to `max_vectors` vectors of output channels; its accumulators stay in registers
+over the whole sum, and requantisation follows before anything is stored. Three instruction sets:
+
+    vnni8    vpdpbusd  unsigned 8-bit activations, 8-bit weights, four products a lane (AVX512-VNNI)
+    vnni16   vpdpwssd  16-bit activations and weights, two products a lane (AVX512-VNNI)
+    avx2     vpmaddwd  as vnni16, 256 bits wide
+
+The plain counterpart is `kernels.mix`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import config, njit, types
+from numba.extending import intrinsic
+
+_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_POINTER = ir.IntType(8).as_pointer()
+
+
+@dataclass(frozen=True)
+class InstructionSet:
+    """`lanes` int32 accumulators a vector, `depth` products a lane and instruction, bytes of one activation."""
+
+    name: str
+    features: tuple[str, ...]
+    lanes: int
+    depth: int
+    bytes: int
+    rows: int
+    max_vectors: int
+
+
+VNNI8 = InstructionSet("vnni8", ("avx512f", "avx512bw", "avx512vl", "avx512vnni"), 16, 4, 1, 6, 4)
+VNNI16 = InstructionSet("vnni16", ("avx512f", "avx512bw", "avx512vl", "avx512vnni"), 16, 2, 2, 6, 4)
+AVX2 = InstructionSet("avx2", ("avx2",), 8, 2, 2, 4, 2)
+
+
+@cache
+def supported(instructions: InstructionSet) -> bool:
+    """Return whether this processor, as Numba compiles for it, has the instructions."""
+    if config.CPU_NAME or config.CPU_FEATURES is not None:
+        return False  # the user made Numba compile for another processor
+    host = llvmlite.binding.get_host_cpu_features()
+    return all(host.get(feature, False) for feature in instructions.features)
+
+
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    module = builder.module
+    function = module.globals.get(name) or ir.Function(module, kind, name)
+    return builder.call(function, arguments)
+
+
+def _dot(builder: ir.IRBuilder, s: InstructionSet, total: ir.Value, x: ir.Value, w: ir.Value) -> ir.Value:
+    if s is VNNI8:
+        return _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, [total, x, w])
+    if s is VNNI16:
+        return _call(builder, "llvm.x86.avx512.vpdpwssd.512", total.type, [total, x, w])
+    pairs = ir.VectorType(_I16, 2 * s.lanes)
+    product = _call(
+        builder,
+        "llvm.x86.avx2.pmadd.wd",
+        total.type,
+        [builder.bitcast(x, pairs), builder.bitcast(w, pairs)],
+    )
+    return builder.add(total, product)
+
+
+def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    vector = ir.VectorType(value.type, lanes)
+    single = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(_I32, 0))
+    mask = ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
+    return builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), mask)
+
+
+def _make_tile(s: InstructionSet, vectors: int) -> Any:
+    """Return the intrinsic of one tile.
+
+    tile(x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels): addresses
+    and byte counts as int64. `w` holds steps * vectors vectors of weights; `constants` the int32 biases
+    and, constants_stride bytes further on, the multipliers; `channels` is how many outputs to store.
+    """
+
+    def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
+        x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels = arguments
+        lanes = s.lanes
+        vector = ir.VectorType(_I32, lanes)
+        width = 4 * lanes
+
+        def at(address: ir.Value, kind: ir.Type) -> ir.Value:
+            return builder.inttoptr(address, kind.as_pointer())
+
+        def offset(address: ir.Value, by: int) -> ir.Value:
+            return builder.add(address, ir.Constant(_I64, by))
+
+        rows = [x]
+        for _row in range(s.rows - 1):
+            rows.append(builder.add(rows[-1], x_stride))
+        biases = [builder.load(at(offset(constants, width * v), vector), align=4) for v in range(vectors)]
+
+        before = builder.block
+        loop = builder.append_basic_block("loop")
+        done = builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        step = builder.phi(_I64)
+        step.add_incoming(ir.Constant(_I64, 0), before)
+        totals = []
+        for _row in range(s.rows):
+            for v in range(vectors):
+                total = builder.phi(vector)
+                total.add_incoming(biases[v], before)
+                totals.append(total)
+        weights_at = builder.add(w, builder.mul(step, ir.Constant(_I64, width * vectors)))
+        weights = [builder.load(at(offset(weights_at, width * v), vector), align=4) for v in range(vectors)]
+        place = builder.mul(step, ir.Constant(_I64, 4))
+        sums = []
+        for row in range(s.rows):
+            given = builder.load(at(builder.add(rows[row], place), _I32), align=1)
+            broadcast = _splat(builder, given, lanes)
+            for v in range(vectors):
+                sums.append(_dot(builder, s, totals[row * vectors + v], broadcast, weights[v]))
+        following = builder.add(step, ir.Constant(_I64, 1))
+        step.add_incoming(following, loop)
+        for total, value in zip(totals, sums, strict=True):
+            total.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_signed("<", following, steps), loop, done)
+
+        builder.position_at_end(done)
+        one = ir.Constant(_I64, 1)
+        rounding = builder.trunc(builder.lshr(builder.shl(one, shift), one), _I32)
+        rounding, amount, low, high = (
+            _splat(builder, value, lanes)
+            for value in (rounding, builder.trunc(shift, _I32), builder.trunc(lo, _I32), builder.trunc(hi, _I32))
+        )
+        scale_at = builder.add(constants, constants_stride)
+        scales = [builder.load(at(offset(scale_at, width * v), vector), align=4) for v in range(vectors)]
+        results = []
+        for row in range(s.rows):
+            for v in range(vectors):
+                value = builder.add(builder.mul(sums[row * vectors + v], scales[v]), rounding)
+                value = builder.ashr(value, amount)
+                value = builder.select(builder.icmp_signed("<", value, low), low, value)
+                value = builder.select(builder.icmp_signed(">", value, high), high, value)
+                results.append(builder.trunc(value, ir.VectorType(_I16, lanes)))
+
+        narrow = ir.VectorType(_I16, lanes)
+        full = builder.icmp_signed(">=", channels, ir.Constant(_I64, lanes * vectors))
+        with builder.if_else(full) as (whole, partial):
+            with whole:
+                target = out
+                for row in range(s.rows):
+                    for v in range(vectors):
+                        builder.store(results[row * vectors + v], at(offset(target, 2 * lanes * v), narrow), align=2)
+                    target = builder.add(target, out_stride)
+            with partial:
+                count = _splat(builder, builder.trunc(channels, _I32), lanes)
+                target = out
+                numbers = ir.Constant(vector, list(range(lanes)))
+                for row in range(s.rows):
+                    for v in range(vectors):
+                        number = builder.add(numbers, ir.Constant(vector, [lanes * v] * lanes))
+                        mask = builder.icmp_signed("<", number, count)
+                        place = at(offset(target, 2 * lanes * v), narrow)
+                        name = f"llvm.masked.store.v{lanes}i16.p0"
+                        _call(builder, name, ir.VoidType(), [results[row * vectors + v], place, ir.Constant(_I32, 2), mask])
+                    target = builder.add(target, out_stride)
+        return ir.Constant(_I64, 0)
+
+    def tile(
+        typing: Any, x: Any, x_stride: Any, w: Any, steps: Any, constants: Any, constants_stride: Any,
+        shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any, channels: Any,
+    ) -> Any:  # fmt: skip
+        return types.int64(*[types.int64] * 12), generate
+
+    tile.__name__ = f"tile_{s.name}_{vectors}"
+    return intrinsic(tile)
+
+
+_vnni8_1, _vnni8_2, _vnni8_3, _vnni8_4 = (_make_tile(VNNI8, n) for n in range(1, 5))
+_vnni16_1, _vnni16_2, _vnni16_3, _vnni16_4 = (_make_tile(VNNI16, n) for n in range(1, 5))
+_avx2_1, _avx2_2 = (_make_tile(AVX2, n) for n in range(1, 3))
+
+_kernel = njit(nogil=True, cache=True, error_model="numpy")
+
+# Arguments of the three products: addresses of x, w, constants and out; strides in bytes; `count` positions, at
+# least ROWS. The last tile moves back to fit, so some positions are computed twice, with equal results.
+
+
+@_kernel
+def _chunk(vectors: int, limit: int) -> int:
+    """Return how many of the vectors that are left to take at once: even shares, at most `limit`."""
+    shares = (vectors + limit - 1) // limit
+    return (vectors + shares - 1) // shares
+
+
+@_kernel
+def product_vnni8(
+    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+) -> None:  # fmt: skip
+    """(#net.conv1x1) The product with vpdpbusd: x uint8, padded to whole steps of 4 channels."""
+    vectors = (outputs + 15) // 16
+    first = 0
+    while first < vectors:
+        taken = _chunk(vectors - first, 4)
+        weights, values = w + steps * first * 64, constants + first * 64
+        left = outputs - first * 16
+        for n in range(0, count, 6):
+            row = min(n, count - 6)
+            a, b = x + row * x_stride, out + row * out_stride + first * 32
+            if taken == 4:
+                _vnni8_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            elif taken == 3:
+                _vnni8_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            elif taken == 2:
+                _vnni8_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            else:
+                _vnni8_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+        first += taken
+
+
+@_kernel
+def product_vnni16(
+    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+) -> None:  # fmt: skip
+    """(#net.conv1x1) The product with vpdpwssd: x int16, padded to whole steps of 2 channels."""
+    vectors = (outputs + 15) // 16
+    first = 0
+    while first < vectors:
+        taken = _chunk(vectors - first, 4)
+        weights, values = w + steps * first * 64, constants + first * 64
+        left = outputs - first * 16
+        for n in range(0, count, 6):
+            row = min(n, count - 6)
+            a, b = x + row * x_stride, out + row * out_stride + first * 32
+            if taken == 4:
+                _vnni16_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            elif taken == 3:
+                _vnni16_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            elif taken == 2:
+                _vnni16_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            else:
+                _vnni16_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+        first += taken
+
+
+@_kernel
+def product_avx2(
+    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+) -> None:  # fmt: skip
+    """(#net.conv1x1) The product with vpmaddwd: x int16, padded to whole steps of 2 channels."""
+    vectors = (outputs + 7) // 8
+    first = 0
+    while first < vectors:
+        taken = _chunk(vectors - first, 2)
+        weights, values = w + steps * first * 32, constants + first * 32
+        left = outputs - first * 8
+        for n in range(0, count, 4):
+            row = min(n, count - 4)
+            a, b = x + row * x_stride, out + row * out_stride + first * 16
+            if taken == 2:
+                _avx2_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+            else:
+                _avx2_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+        first += taken
+
+
+PRODUCTS: dict[str, Callable[..., None]] = {
+    "vnni8": product_vnni8,
+    "vnni16": product_vnni16,
+    "avx2": product_avx2,
+}
+
+
+@_kernel
+def pack_uint8(x: Any, lo: int, out: Any) -> None:
+    """Store x int16 (N, C), less `lo`, in the first C columns of out uint8."""
+    count, channels = x.shape
+    for n in range(count):
+        for c in range(channels):
+            out[n, c] = np.uint8(x[n, c] - np.int16(lo))
