@@ -13,7 +13,13 @@ from refcodec.container import index as access
 from refcodec.container.report import DamageReport, Loss
 from refcodec.container.rules import ContainerRules
 from refcodec.container.scanner import Damage, Scanner
-from refcodec.container.source import ByteSource, Readable, open_source
+from refcodec.container.source import (
+    OPENING_READ,
+    READ_AHEAD,
+    ByteSource,
+    Readable,
+    open_source,
+)
 from refcodec.container.structures import (
     AccessUnit,
     Content,
@@ -181,6 +187,7 @@ class Reader:
         Their payloads are not parsed before `Unit.content` is asked for.
         """
         self._started = True
+        self._source.read_ahead = READ_AHEAD
         if self._pending is not None:
             unit, self._pending = self._pending, None
             yield unit
@@ -224,7 +231,7 @@ class Reader:
             self._restart(here)
 
     def _restart(self, position: int) -> None:
-        self._source.read_ahead = 1 << 16
+        self._source.read_ahead = OPENING_READ if self._source.seekable else READ_AHEAD
         self._source.move(position)
         self._scanner = Scanner(self._source, position)
 
@@ -307,6 +314,8 @@ class Reader:
         """
         self._start()
         while (unit := self._next_unit()) is not None:
+            # From the second unit on the file is being read through.
+            self._source.read_ahead = READ_AHEAD
             content = self._parsed(unit)
             if content is None:
                 continue
@@ -316,9 +325,13 @@ class Reader:
                     if self._repeats(content):
                         self._lose(self._loss(unit, "HYP-KF-020", content.segment_number, 0))
                         continue
-                    yield from self._finished_segment()
+                    # The next segment begins before this one is handed out: whoever stops asking
+                    # here may go on later.
+                    segment = self._finished_segment()
                     self._assembly = _Assembly(unit.offset, unit.end, content)
                     self._assembly.size = len(content.prompt_data)
+                    if segment is not None:
+                        yield segment
                 case Pictures():
                     self._add(unit, content)
                 case TrackPackets():
@@ -328,7 +341,9 @@ class Reader:
                     self.report.end_reached = True
                 case _:
                     self._prologue(content)
-        yield from self._finished_segment()
+        segment = self._finished_segment()
+        if segment is not None:
+            yield segment
         if self._rules is not None:
             for finding in self._rules.finished(self._scanner.position):
                 self._find(finding)
@@ -383,11 +398,11 @@ class Reader:
         )
         return Loss(unit.offset, unit.end, unit.unit_type, error, segment, pictures)
 
-    def _finished_segment(self) -> Iterator[Segment]:
-        """Yield the segment that ends here, if it has something to show."""
+    def _finished_segment(self) -> Segment | None:
+        """Return the segment that ends here, if it has something to show."""
         assembly, self._assembly = self._assembly, None
         if assembly is None:
-            return
+            return None
         keyframe, units = assembly.keyframe, tuple(assembly.access_units)
         missing = keyframe.picture_count - len(units)
         header = self._header
@@ -405,11 +420,11 @@ class Reader:
             )
             self.report.segments_damaged += 1
             self.report.pictures_lost += keyframe.picture_count
-            return
+            return None
         if self._skip_before is not None:
             end = keyframe.segment_time + keyframe.segment_duration
             if end * header.tick <= self._skip_before:
-                return
+                return None
             self._skip_before = None
         if missing:
             error = errors.for_requirement(
@@ -439,8 +454,9 @@ class Reader:
         else:
             self.report.segments_intact += 1
         self.report.pictures_read += len(units)
-        if units:
-            yield Segment(assembly.offset, keyframe, units, tuple(assembly.faults))
+        if not units:
+            return None
+        return Segment(assembly.offset, keyframe, units, tuple(assembly.faults))
 
     def _in_reach(self, packets: TrackPackets) -> bool:
         """Whether packets are wanted after a `seek` on a pipe."""

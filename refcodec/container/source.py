@@ -15,6 +15,9 @@ Readable: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 READ_AHEAD = 1 << 16
 """Bytes that are asked of the stream at a time when a file is read through."""
 
+OPENING_READ = 1 << 12
+"""Bytes that are asked of a seekable file at a time while it is only opened."""
+
 
 class ByteSource:
     """A window of bytes over a stream, addressed by absolute offset.
@@ -25,7 +28,6 @@ class ByteSource:
 
     def __init__(self, stream: BinaryIO, name: str | None = None) -> None:
         self.name = name
-        self.read_ahead = READ_AHEAD
         self.bytes_read = 0
         self._stream = stream
         # A pipe's buffered reader would wait for the whole amount; read1 gives what has arrived.
@@ -33,6 +35,7 @@ class ByteSource:
         self._window = bytearray()
         self._exhausted = False
         self.seekable = _is_seekable(stream)
+        self.read_ahead = OPENING_READ if self.seekable else READ_AHEAD
         # Offsets count from where the stream stands now.
         self._origin = stream.tell() if self.seekable else 0
         self._start = 0

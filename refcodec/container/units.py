@@ -90,41 +90,30 @@ def header_error(data: bytes, offset: int) -> errors.HypError:
             value=data[:2],
             allowed=UNIT_SYNC,
         )
-    size_bytes = 0
-    for size_bytes in range(1, len(data) - 2):
-        if data[2 + size_bytes] < 0x80:
-            break
-    else:
-        if len(data) < MAX_HEADER_SIZE:
-            return _truncated(offset, f"{len(data)} bytes are left.")
-    size = 4 + size_bytes
-    if size > len(data):
+    sizes = data[3:8]
+    last = next((index for index, byte in enumerate(sizes) if byte < 0x80), None)
+    if last is None and len(sizes) == 5:
+        return _header_error("HYP-UNIT-024", offset + 3, "payload_size", sizes, "32 bits")
+    if last is None or len(data) < 5 + last:
         return _truncated(offset, f"{len(data)} bytes are left.")
-    payload_size = 0
-    for index in range(size_bytes):
-        payload_size |= (data[3 + index] & 0x7F) << 7 * index
-    computed = crc8(data[: size - 1])
-    value: object
-    allowed: object
-    if size_bytes == 5 and data[7] >= 0x80:
-        requirement, element, value, allowed = "HYP-UNIT-024", "payload_size", data[3:8], "32 bits"
-    elif computed != data[size - 1]:
-        requirement, element = "HYP-UNIT-004", "header_check"
-        value, allowed = data[size - 1 : size], bytes([computed])
-    elif payload_size > MAX_PAYLOAD_SIZE:
-        return errors.for_requirement(
-            "HYP-UNIT-003",
-            bit_offset=8 * (offset + 3),
-            element="payload_size",
-            value=payload_size,
-            allowed=(0, MAX_PAYLOAD_SIZE),
-        )
-    else:
-        requirement, element = "HYP-UNIT-023", "payload_size"
-        value, allowed = data[3 : 3 + size_bytes], leb128(payload_size).hex()
-    place = offset + size - 1 if element == "header_check" else offset + 3
+    check = 4 + last
+    computed = crc8(data[:check])
+    if computed != data[check]:
+        return _header_error("HYP-UNIT-004", offset + check, "header_check", data[check], computed)
+    payload_size = sum((byte & 0x7F) << 7 * index for index, byte in enumerate(sizes[: last + 1]))
+    if last and not sizes[last]:
+        shortest = leb128(payload_size)
+        return _header_error("HYP-UNIT-023", offset + 3, "payload_size", sizes, shortest)
+    requirement = "HYP-UNIT-024" if payload_size >> 32 else "HYP-UNIT-003"
+    allowed = (0, MAX_PAYLOAD_SIZE)
+    return _header_error(requirement, offset + 3, "payload_size", payload_size, allowed)
+
+
+def _header_error(
+    requirement: str, offset: int, element: str, value: object, allowed: object
+) -> errors.HypError:
     return errors.for_requirement(
-        requirement, bit_offset=8 * place, element=element, value=value, allowed=allowed
+        requirement, bit_offset=8 * offset, element=element, value=value, allowed=allowed
     )
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import BinaryIO
 
 from refcodec.container.structures import (
+    STRUCTURE_NAMES,
     AccessUnit,
     Content,
     End,
@@ -123,6 +124,17 @@ class Writer:
     def metadata(self, metadata: Metadata) -> None:
         """(#syn.metadata) Write metadata."""
         self._unit(metadata)
+
+    def foreign_unit(self, unit_type: int, payload: bytes) -> None:
+        """(#unit.type) Write a unit of a type that this document does not define; decoders skip it.
+
+        Raises ValueError for a type that it does define.
+        """
+        if unit_type in STRUCTURE_NAMES:
+            raise ValueError(f"unit_type {unit_type} has a meaning")
+        if self._header is None or self._finished:
+            raise ValueError("units stand between the sequence header and the end")
+        self._put(build_unit(unit_type, payload))
 
     def segment(self, keyframe: Keyframe, access_units: Sequence[AccessUnit]) -> None:
         """(#terms.segment) Write a segment: its keyframe unit, the packets of the side tracks up to
