@@ -321,6 +321,8 @@ class _Assembler:
             "requirements": lambda _: tables.requirements(self),
             "constants": lambda _: tables.constants(self),
             "trace": lambda _: tables.trace(self),
+            "prompt": lambda _: tables.prompt(self),
+            "example_model": lambda _: tables.example_model(self),
         }
         if name not in handlers:
             self.find("unknown-directive", f"{{{{{name}}}}} is not a directive")

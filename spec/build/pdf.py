@@ -21,6 +21,7 @@ from reportlab.platypus import (
     BaseDocTemplate,
     Flowable,
     Frame,
+    Indenter,
     ListFlowable,
     ListItem,
     NextPageTemplate,
@@ -107,6 +108,11 @@ def _styles() -> dict[str, ParagraphStyle]:
         "head": _style("head", fontName="Sans-Bold", fontSize=7.6, leading=10, spaceAfter=0),
         "mono": _style("mono", fontName="Mono", fontSize=7.4, leading=9.8, spaceAfter=0),
         "small": _style("small", fontName="Sans", fontSize=7, leading=9.4, spaceAfter=0),
+        "model": _style(
+            "model", fontName="Mono", fontSize=7, leading=9.4, spaceBefore=6, spaceAfter=1,
+            textColor=ACCENT, keepWithNext=1,
+        ),
+        "model-text": _style("model-text", fontSize=9.6, leading=12.6, spaceAfter=2, keepWithNext=1),
         "title": _style("title", fontName="Sans-Bold", fontSize=28, leading=34, spaceAfter=8),
         "subtitle": _style("subtitle", fontSize=15, leading=20, textColor=SOFT, spaceAfter=26),
         "status": _style("status", fontName="Sans-Bold", fontSize=9, textColor=ACCENT),
@@ -148,7 +154,8 @@ def _inline(node: Element | str, size: float) -> str:
 
 
 def _markup(node: Element, size: float) -> str:
-    return "".join(_inline(child, size) for child in node.children).strip()
+    # a no-break space at the beginning is the indentation of a syntax table
+    return "".join(_inline(child, size) for child in node.children).strip(" \n")
 
 
 # -- blocks -------------------------------------------------------------------------------------
@@ -191,7 +198,13 @@ class _Body:
         if node.tag in ("h1", "h2", "h3", "h4"):
             yield from self.heading(node)
         elif node.tag == "p":
-            style = {"note": "note", "example": "note", "facts": "facts", "model-name": "small"}
+            style = {
+                "note": "note",
+                "example": "note",
+                "facts": "facts",
+                "model-name": "model",
+                "model-text": "model-text",
+            }
             yield self.paragraph(node, style.get(node.css, "p"))
         elif node.tag in ("ul", "ol"):
             yield self.list(node)
@@ -201,7 +214,9 @@ class _Body:
         elif node.tag == "figure":
             yield from self.figure(node)
         elif node.tag == "table":
+            yield Indenter(8)
             yield self.table(node)
+            yield Indenter(-8)
             yield Spacer(1, 4)
         elif node.css == "sem":
             yield from self.semantics(node)
@@ -338,10 +353,10 @@ class _Body:
         columns = max(len(row) for row in rows)
         for cells in rows:
             cells += [self.paragraph(Element("td"), "cell")] * (columns - len(cells))
-        available = WIDTH * (0.5 if "values" in css else 1)
+        columns_at = [44.0, WIDTH / 2] if "values" in css else _column_widths(widths, WIDTH)
         table = Table(
             rows,
-            colWidths=_column_widths(widths, available),
+            colWidths=columns_at,
             repeatRows=header,
             hAlign="LEFT",
             spaceBefore=2,
@@ -380,7 +395,7 @@ def _column_widths(widths: list[list[float]], available: float) -> list[float]:
     wanted = [max(column, default=20.0) for column in widths]
     if sum(wanted) <= available:
         extra = available - sum(wanted)
-        return [w + extra * w / sum(wanted) for w in wanted]
+        return [w + (extra if w == max(wanted) else 0) for w in wanted]
     fair = available / len(wanted)
     narrow = [w <= fair for w in wanted]
     left = available - sum(w for w, small in zip(wanted, narrow, strict=True) if small)

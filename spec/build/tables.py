@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -278,7 +279,7 @@ def trace(asm: Assembler) -> str:
             rows.append(f'<tr class="unit"><td>{line.offset}</td><td colspan="4">{text}</td></tr>')
             continue
         name = html.escape(line.element)
-        if line.anchor in asm.structure_rows:
+        if line.anchor.startswith("sem."):
             name = asm.link(line.anchor, name, "el")
         rows.append(
             "<tr>"
@@ -292,3 +293,53 @@ def trace(asm: Assembler) -> str:
     caption = _figure(asm, "tab.example", "Complete decode of the example file")
     head = ["Byte", "Bytes or bits", "Element", "Value", "Meaning"]
     return _grid(caption, "grid trace", head, rows)
+
+
+def prompt(asm: Assembler) -> str:
+    """Render the decode of the prompt of the example, latent by latent."""
+    from spec.build.example import walk_prompt
+
+    walk = walk_prompt(asm.sources.spec_dir)
+    rows = [
+        "<tr>"
+        + _cell(f"<code>{step.element}</code>")
+        + "".join(
+            _cell(str(value), "number")
+            for value in (step.mean, step.scale_index, step.value, f"{step.range:08X}")
+        )
+        + _cell(f"{step.code:08X}", "number")
+        + _cell(str(step.position), "number")
+        + "</tr>"
+        for step in walk.steps
+    ]
+    caption = _figure(asm, "tab.example.prompt", "Decode of the prompt of the example file")
+    names = ["Latent", "Mean", "Scale index", "Value", "range after", "code after", "position after"]
+    shown = _grid(caption, "grid", names, rows)
+    return (
+        f"{shown}<p>Dequantised with <code>gain[20][c]</code> = 96, the latents are "
+        f"<code>{walk.latents}</code>. The SHA-256 of the generated picture, which the first two "
+        f"access units repeat, is</p><pre><code>{walk.sha256()}</code></pre>"
+    )
+
+
+def example_model(asm: Assembler) -> str:
+    """Render the description of the model of the example, as it stands in the model file."""
+    from spec.build.example import MODEL
+
+    data = (asm.sources.spec_dir / MODEL).read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    description = json.loads(header["__metadata__"]["intnet"])
+    lines = []
+    for name, network in description["networks"].items():
+        lines.append(f"{name}: inputs {', '.join(_tensor(i) for i in network['inputs'])}")
+        for node in network["nodes"]:
+            extra = "".join(f", {k} {node[k]}" for k in ("shift", "factor", "index") if k in node)
+            sources = ", ".join(node["in"])
+            span = f"{node['lo']}..{node['hi']}"
+            lines.append(f"    {node['out']} = {node['op']}({sources}{extra}) in {span}")
+    text = html.escape("\n".join(lines), quote=False)
+    return f"<pre><code>{text}</code></pre>"
+
+
+def _tensor(row: dict[str, Any]) -> str:
+    return f"{row['name']} ({row['channels']} channels, {row['lo']}..{row['hi']})"
