@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     Frame,
     Indenter,
+    KeepTogether,
     ListFlowable,
     ListItem,
     NextPageTemplate,
@@ -50,6 +53,9 @@ REQUIREMENT = "#7a3b00"
 ERROR = "#a3142a"
 
 MARGIN = 22 * mm
+LONG_TABLE = 26
+"""Rows of a table that may be split between pages."""
+
 WIDTH = A4[0] - 2 * MARGIN
 
 _FAMILIES = {
@@ -88,7 +94,7 @@ def _style(name: str, **values: Any) -> ParagraphStyle:
 
 
 def _styles() -> dict[str, ParagraphStyle]:
-    heading = {"fontName": "Sans-Bold", "keepWithNext": 1}
+    heading = {"fontName": "Sans-Bold"}
     return {
         "p": _style("p"),
         "note": _style("note", fontSize=9.4, leading=12.8, textColor=SOFT, leftIndent=12),
@@ -220,6 +226,10 @@ class _Body:
             yield Spacer(1, 4)
         elif node.css == "sem":
             yield from self.semantics(node)
+        elif node.css == "model":
+            yield CondPageBreak(36 * mm)
+            yield from self.block(Element("span", {"id": node.id}))
+            yield from self.blocks(node)
         elif node.tag == "span":
             yield Paragraph(_inline(node, 1), _style("anchor", fontSize=1, leading=1, spaceAfter=0))
         else:
@@ -237,6 +247,8 @@ class _Body:
         if level == 1:
             yield _Chapter(text)
             yield PageBreak()
+        else:
+            yield CondPageBreak({2: 48 * mm, 3: 40 * mm}.get(level, 30 * mm))
         style = self.styles[node.tag]
         markup = f"<a name={quoteattr(node.id)}/>" + _markup(node, style.fontSize)
         yield _Heading(markup, style, level, text, node.id)
@@ -307,18 +319,24 @@ class _Body:
             for item in caption:
                 yield Paragraph(f"<a name={quoteattr(node.id)}/>" + _markup(item, 8.4), style)
             return
+        parts: list[Flowable] = []
         for item in caption:
             body = Element("figcaption", {"id": node.id}, item.children)
-            yield self.paragraph(body, "caption")
+            parts.append(self.paragraph(body, "caption"))
         for table in node.elements("table"):
-            yield self.table(table)
+            parts.append(self.table(table))
+        if len(node.all("tr")) <= LONG_TABLE:
+            yield KeepTogether(parts)
+        else:
+            yield CondPageBreak(45 * mm)
+            yield from parts
         yield Spacer(1, 8)
 
     def table(self, node: Element) -> Table:
         css = node.css.split()
         mono = "syntax" in css
         rows: list[list[Paragraph]] = []
-        widths: list[list[float]] = []
+        widths: list[list[tuple[float, float]]] = []
         spans: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
         shaded: list[int] = []
         header = 0
@@ -342,7 +360,7 @@ class _Body:
                 while len(widths) <= number:
                     widths.append([])
                 if not cell.attributes.get("colspan"):
-                    widths[number].append(_natural_width(cell, self.styles[style]))
+                    widths[number].append(_widths(cell, self.styles[style]))
                 else:
                     last = number + int(cell.attributes["colspan"]) - 1
                     spans.append(("SPAN", (number, len(rows)), (last, len(rows))))
@@ -380,29 +398,58 @@ class _Body:
         return table
 
 
-def _natural_width(cell: Element, style: ParagraphStyle) -> float:
-    lines = [""]
-    for child in cell.children:
-        if isinstance(child, Element) and child.tag == "br":
-            lines.append("")
-        else:
-            lines[-1] += child if isinstance(child, str) else child.text()
-    return max(pdfmetrics.stringWidth(line, style.fontName, style.fontSize) for line in lines) + 9
+def _runs(node: Element, font: str, size: float) -> Iterator[tuple[str, str, float]]:
+    """Yield (text, font, size) of the pieces of a cell; a line break is the text of one newline."""
+    for child in node.children:
+        if isinstance(child, str):
+            yield child, font, size
+        elif child.tag == "br":
+            yield "\n", font, size
+        elif child.tag == "code" or child.css in ("req", "err"):
+            small = 0.84 if child.tag == "code" else 0.72
+            yield from _runs(child, "Mono", size * small)
+        elif child.tag == "b":
+            yield from _runs(child, f"{font.removesuffix('-Bold')}-Bold", size)
+        elif child.css != "self":
+            yield from _runs(child, font, size)
 
 
-def _column_widths(widths: list[list[float]], available: float) -> list[float]:
-    """Give every column its natural width where there is room, and share the rest by need."""
-    wanted = [max(column, default=20.0) for column in widths]
+def _widths(cell: Element, style: ParagraphStyle) -> tuple[float, float]:
+    """Return the width of the longest word and of the longest line of a cell, padding included."""
+    word = line = widest_word = widest_line = 0.0
+    for text, font, size in _runs(cell, style.fontName, style.fontSize):
+        for part in re.split(r"([ \n])", text):
+            width = pdfmetrics.stringWidth(part, font, size)
+            if part == "\n":
+                word = line = 0.0
+            elif part == " ":
+                word, line = 0.0, line + width
+            else:
+                word, line = word + width, line + width
+            widest_word, widest_line = max(widest_word, word), max(widest_line, line)
+    return widest_word + 9, widest_line + 9
+
+
+def _column_widths(widths: list[list[tuple[float, float]]], available: float) -> list[float]:
+    """Give every column the width of its lines where there is room, else at least that of its words."""
+    wanted = [max((line for _, line in column), default=20.0) for column in widths]
+    least = [max((word for word, _ in column), default=20.0) for column in widths]
+    least = [min(word, available * 0.42) for word in least]
     if sum(wanted) <= available:
         extra = available - sum(wanted)
-        return [w + (extra if w == max(wanted) else 0) for w in wanted]
-    fair = available / len(wanted)
-    narrow = [w <= fair for w in wanted]
-    left = available - sum(w for w, small in zip(wanted, narrow, strict=True) if small)
-    weights = [0.0 if small else w**0.5 for w, small in zip(wanted, narrow, strict=True)]
+        if max(wanted) > 0.35 * available:
+            return [w + (extra if w == max(wanted) else 0) for w in wanted]
+        return [w + extra * w / sum(wanted) for w in wanted]
+    if sum(least) >= available:
+        return [w * available / sum(least) for w in least]
+    spare = available - sum(least)
+    needs = [(w - m) ** 0.5 for w, m in zip(wanted, least, strict=True)]
+    shares = [m + spare * n / sum(needs) for m, n in zip(least, needs, strict=True)]
+    over = sum(max(0.0, s - w) for s, w in zip(shares, wanted, strict=True))
+    tight = [s < w for s, w in zip(shares, wanted, strict=True)]
     return [
-        w if small else left * weight / sum(weights)
-        for w, small, weight in zip(wanted, narrow, weights, strict=True)
+        s + over / sum(tight) if small else w
+        for s, w, small in zip(shares, wanted, tight, strict=True)
     ]
 
 
