@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from refcodec.intnet.int32 import add32, clamp32, mul32, shift32
+
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 _U = np.uint64
 
@@ -24,8 +26,8 @@ def requantise(x: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any) 
     amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
     for n in range(count):
         for c in range(channels):
-            value = (np.int32(x[n, c]) * multiplier[c] + rounding) >> amount
-            out[n, c] = min(max(value, low), high)
+            value = shift32(add32(mul32(x[n, c], multiplier[c]), rounding), amount)
+            out[n, c] = clamp32(value, low, high)
 
 
 @_kernel
@@ -48,14 +50,14 @@ def requantise_padded(
         out[r, width + 1] = 0
         for column in range(width):
             for c in range(channels):
-                value = (np.int32(x[y, column, c]) * multiplier[c] + rounding) >> amount
-                out[r, column + 1, c] = min(max(value, low), high)
+                value = shift32(add32(mul32(x[y, column, c], multiplier[c]), rounding), amount)
+                out[r, column + 1, c] = clamp32(value, low, high)
 
 
 @_kernel
 def copy_padded(x: Any, first: int, out: Any) -> None:
     """Copy as `requantise_padded` does, values unchanged."""
-    height, width, _ = x.shape
+    height, width, channels = x.shape
     for r in range(out.shape[0]):
         y = first + r - 1
         if y < 0 or y >= height:
@@ -63,7 +65,9 @@ def copy_padded(x: Any, first: int, out: Any) -> None:
             continue
         out[r, 0] = 0
         out[r, width + 1] = 0
-        out[r, 1 : width + 1] = x[y]
+        for column in range(width):
+            for c in range(channels):
+                out[r, column + 1, c] = x[y, column, c]
 
 
 @_kernel
@@ -87,18 +91,17 @@ def depthwise(
             bottom = middle + stride
             target = _U(r * width + column) * size
             for c in range(size):
-                total = bias[c]
-                total += np.int32(padded[top + c]) * weight[c]
-                total += np.int32(padded[top + size + c]) * weight[w1 + c]
-                total += np.int32(padded[top + twice + c]) * weight[w2 + c]
-                total += np.int32(padded[middle + c]) * weight[w3 + c]
-                total += np.int32(padded[middle + size + c]) * weight[w4 + c]
-                total += np.int32(padded[middle + twice + c]) * weight[w5 + c]
-                total += np.int32(padded[bottom + c]) * weight[w6 + c]
-                total += np.int32(padded[bottom + size + c]) * weight[w7 + c]
-                total += np.int32(padded[bottom + twice + c]) * weight[w8 + c]
-                value = (total * multiplier[c] + rounding) >> amount
-                flat[target + c] = min(max(value, low), high)
+                total = add32(bias[c], mul32(padded[top + c], weight[c]))
+                total = add32(total, mul32(padded[top + size + c], weight[w1 + c]))
+                total = add32(total, mul32(padded[top + twice + c], weight[w2 + c]))
+                total = add32(total, mul32(padded[middle + c], weight[w3 + c]))
+                total = add32(total, mul32(padded[middle + size + c], weight[w4 + c]))
+                total = add32(total, mul32(padded[middle + twice + c], weight[w5 + c]))
+                total = add32(total, mul32(padded[bottom + c], weight[w6 + c]))
+                total = add32(total, mul32(padded[bottom + size + c], weight[w7 + c]))
+                total = add32(total, mul32(padded[bottom + twice + c], weight[w8 + c]))
+                value = shift32(add32(mul32(total, multiplier[c]), rounding), amount)
+                flat[target + c] = clamp32(value, low, high)
 
 
 @_kernel
@@ -129,9 +132,9 @@ def mix(
         for o in range(outputs):
             total = np.int32(0)
             for i in range(inputs):
-                total += np.int32(x[n, i]) * np.int32(weight[o, i])
-            value = ((total + bias[o]) * multiplier[o] + rounding) >> amount
-            out[n, o] = min(max(value, low), high)
+                total = add32(total, mul32(x[n, i], weight[o, i]))
+            value = shift32(add32(mul32(add32(total, bias[o]), multiplier[o]), rounding), amount)
+            out[n, o] = clamp32(value, low, high)
 
 
 @_kernel
@@ -153,8 +156,9 @@ def finish_float32(
     amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
     for n in range(count):
         for o in range(outputs):
-            value = ((np.int32(total[n, o]) + bias[o]) * multiplier[o] + rounding) >> amount
-            out[n, o] = min(max(value, low), high)
+            value = add32(np.int32(total[n, o]), bias[o])
+            value = shift32(add32(mul32(value, multiplier[o]), rounding), amount)
+            out[n, o] = clamp32(value, low, high)
 
 
 @_kernel
@@ -164,8 +168,7 @@ def add(a: Any, b: Any, lo: int, hi: int, out: Any) -> None:
     low, high = np.int32(lo), np.int32(hi)
     for n in range(count):
         for c in range(channels):
-            value = np.int32(a[n, c]) + np.int32(b[n, c])
-            out[n, c] = min(max(value, low), high)
+            out[n, c] = clamp32(add32(a[n, c], b[n, c]), low, high)
 
 
 @_kernel
@@ -179,7 +182,7 @@ def lookup(x: Any, table: Any, lo: int, out: Any) -> None:
 
 @_kernel
 def gather(x: Any, index: Any, out: Any) -> None:
-    """(#net.gather_channels) x (N, C), index int64 (O), out (N, O)."""
+    """(#net.gather_channels) x (N, C), index uint64 (O), out (N, O)."""
     for n in range(out.shape[0]):
         for o in range(out.shape[1]):
             out[n, o] = x[n, index[o]]
@@ -197,6 +200,19 @@ def pixel_shuffle(x: Any, r: int, out: Any) -> None:
                 for dx in range(r):
                     for c in range(channels):
                         out[row * r + dy, column * r + dx, c] = x[row, column, c * square + dy * r + dx]
+
+
+@_kernel
+def pixel_shuffle_grouped(x: Any, r: int, out: Any) -> None:
+    """(#net.pixel_shuffle) As `pixel_shuffle` for channels in the order dy, dx, c, which makes it a copy of runs."""
+    rows, width, channels = x.shape
+    run = channels // r
+    flat = out.reshape(rows * r, width * run)
+    for row in range(rows):
+        for dy in range(r):
+            for column in range(width):
+                for i in range(run):
+                    flat[row * r + dy, column * run + i] = x[row, column, dy * run + i]
 
 
 @_kernel

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cache
 from threading import Lock
 from time import thread_time
@@ -72,9 +73,12 @@ class StripEvaluator:
         for group in self.groups:
             for name in _needs(group):
                 self._uses[name] = self._uses.get(name, 0) + 1
+        self._grouped = _grouped_convolutions(network, self.groups)
         for node in network.nodes:
             if node.weight is None:
                 continue
+            if node.output in self._grouped:
+                node = _with_order(node, self._grouped[node.output])
             weight = node.weight.astype(np.int16)
             if node.op == "depthwise3x3":
                 taps = np.ascontiguousarray(weight.reshape(len(weight), 9).T.astype(np.int32))
@@ -164,7 +168,10 @@ class StripEvaluator:
             elif node.op == "pixel_shuffle":
                 r = node.factor
                 out = tensors[node.output][first * r : last * r]
-                kernels.pixel_shuffle(rows_of(node.inputs[0]), r, out)
+                shuffle = (
+                    kernels.pixel_shuffle_grouped if node.inputs[0] in self._grouped else kernels.pixel_shuffle
+                )
+                shuffle(rows_of(node.inputs[0]), r, out)
             else:
                 width = tensors[self._source(group)].shape[1]
                 if node.output in group.kept:
@@ -224,9 +231,38 @@ class StripEvaluator:
         elif node.op == "concat":
             np.concatenate(given, axis=2, out=out)
         elif node.op == "gather_channels":
-            kernels.gather(x, np.array(node.index, np.int64), y)
+            kernels.gather(x, np.array(node.index, np.uint64), y)
         else:
             kernels.lookup(x, node.table, self.network.declared(node.inputs[0])[0], y)
+
+
+def _grouped_convolutions(network: Network, groups: list[Group]) -> dict[str, list[int]]:
+    """Find the convolutions that only a shuffle reads, and the order dy, dx, c for their output channels.
+
+    A permutation of weights, made once, spares the shuffle its transposition.
+    """
+    found: dict[str, list[int]] = {}
+    for group in groups:
+        last = group.nodes[-1]
+        if last.op != "pixel_shuffle":
+            continue
+        name = last.inputs[0]
+        source = next((node for node in group.nodes if node.output == name), None)
+        if source is None or source.op != "conv1x1" or name in group.kept:
+            continue
+        if any(name in node.inputs for node in group.nodes[:-1]):
+            continue
+        square = last.factor**2
+        channels = network.channels[last.output]
+        found[name] = [c * square + tap for tap in range(square) for c in range(channels)]
+    return found
+
+
+def _with_order(node: Node, order: list[int]) -> Node:
+    assert node.weight is not None and node.bias is not None and node.multiplier is not None
+    return replace(
+        node, weight=node.weight[order], bias=node.bias[order], multiplier=node.multiplier[order]
+    )
 
 
 def _needs(group: Group) -> set[str]:
