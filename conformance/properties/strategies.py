@@ -106,7 +106,11 @@ class _Generator(BitWriter):
         low, high = self._draw(st.sampled_from(intervals))
         low, high = max(low, limits[0]), min(high, limits[1])
         if (frame.structure.name, element.name) in self._steering:
+            # none and one are cases of their own for a size or a number of rounds
+            few = min(high, low + 1)
             high = min(high, low + LARGEST_SIZE)
+            if self._draw(st.booleans()):
+                high = few
         drawn: int = self._draw(st.integers(low, high))
         return drawn
 
@@ -141,7 +145,7 @@ class _Generator(BitWriter):
             self.observer.statement(bounded, 0)
 
     def presence(self, frame: Frame, function: str, body: tuple[tree.Statement, ...]) -> int:
-        return 1 if self._draw(st.booleans()) else 0
+        return 1 if self._draw(st.integers(0, 3)) else 0
 
     def noted_presence(self, frame: Frame, statement: tree.Inference) -> int:
         return self.presence(frame, "", ())

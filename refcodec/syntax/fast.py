@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from refcodec import errors
 from refcodec.syntax import faults, tree
 from refcodec.syntax.expressions import (
-    PRESENCE_FUNCTIONS,
     apply_binary,
     apply_function,
     apply_unary,
@@ -33,7 +32,7 @@ from refcodec.syntax.values import Structure
 class _State:
     """Position and bounds of one read, and the path for errors."""
 
-    __slots__ = ("count", "data", "end", "idle", "origin", "position", "syntax")
+    __slots__ = ("count", "data", "end", "idle", "origin", "place", "position", "syntax")
 
     def __init__(self, syntax: tree.Syntax, data: memoryview, position: int, origin: int) -> None:
         self.syntax = syntax
@@ -43,6 +42,7 @@ class _State:
         self.origin = origin
         self.count = 0
         self.idle = 0
+        self.place: _Place | None = None
 
     def fault(self, rule: str, place: _Place, path: str = "", **facts: Any) -> errors.HypError:
         position = facts.pop("position", self.position)
@@ -187,27 +187,6 @@ def _call(call: tree.Call, constants: Mapping[str, int]) -> _Expression:
     )
 
 
-def _guarded(expression: tree.Expression, constants: Mapping[str, int]) -> _Expression:
-    """Return a closure whose error, where there is no value, has a place."""
-    inner = _expression(expression, constants)
-    if isinstance(expression, tree.Number) or (
-        isinstance(expression, tree.Call) and expression.function in PRESENCE_FUNCTIONS
-    ):
-        return inner
-    missing = errors.CLASSES["HYP-E-SYN-09"]
-
-    def guarded(state: _State, place: _Place) -> int:
-        try:
-            return inner(state, place)
-        except missing as cause:
-            assert isinstance(cause, errors.HypError)
-            if cause.bit_offset is not None:
-                raise
-            raise state.fault("expression_value", place, detail=cause.detail) from None
-
-    return guarded
-
-
 # --------------------------------------------------------------------------- leaves
 
 
@@ -340,12 +319,14 @@ def _element(element: tree.Element, constants: Mapping[str, int]) -> _Action:
     name, kind, requirement = element.name, element.descriptor.kind, element.requirement
     take = _TAKE[kind]
     argument = element.descriptor.argument
-    width_of = _guarded(argument, constants) if argument is not None else None
+    width_of = _expression(argument, constants) if argument is not None else None
     constant = argument.value if isinstance(argument, tree.Number) else None
     least, greatest = WIDTHS.get(kind, (0, None))
-    fixed = None if element.fixed is None else _guarded(element.fixed, constants)
-    bounds = [(_guarded(i.low, constants), _guarded(i.high, constants)) for i in element.allowed]
-    subscripts = [_guarded(subscript, constants) for subscript in element.subscripts]
+    fixed = None if element.fixed is None else _expression(element.fixed, constants)
+    bounds = [
+        (_expression(i.low, constants), _expression(i.high, constants)) for i in element.allowed
+    ]
+    subscripts = [_expression(subscript, constants) for subscript in element.subscripts]
     simple: tuple[int, int] | None = None
     if len(element.allowed) == 1:
         low, high = element.allowed[0].low, element.allowed[0].high
@@ -459,7 +440,7 @@ class _Compiler:
         self.constants = {c.name: c.value for c in syntax.constants.values()}
 
     def expression(self, expression: tree.Expression) -> _Expression:
-        return _guarded(expression, self.constants)
+        return _expression(expression, self.constants)
 
     def structure(self, name: str) -> _Action:
         """Return the closure of the body of structure `name`."""
@@ -533,7 +514,9 @@ class _Compiler:
             state.count += 1
             if state.count > ELEMENT_LIMIT:
                 raise state.fault("element_count", inner, allowed=ELEMENT_LIMIT)
+            state.place = inner
             run(state, inner)
+            state.place = place
             inner.values.bit_length = state.position - inner.start
             if array is None:
                 place.values[label] = place.scope[label] = inner.values
@@ -682,6 +665,13 @@ def read_fast(
     names = (parameter.name for parameter in structure.parameters)
     parameters = zip(names, arguments, strict=True)
     place = _Place(name, None, None, dict(parameters), bit_offset)
-    _compiler(syntax).structure(name)(state, place)
+    state.place = place
+    try:
+        _compiler(syntax).structure(name)(state, place)
+    except errors.CLASSES["HYP-E-SYN-09"] as cause:
+        assert isinstance(cause, errors.HypError)
+        if cause.bit_offset is not None:
+            raise
+        raise state.fault("expression_value", state.place, detail=cause.detail) from None
     place.values.bit_length = state.position - bit_offset
     return place.values

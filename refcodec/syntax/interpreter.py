@@ -58,7 +58,8 @@ class Observer(Protocol):
 class Frame:
     """One structure being run: its values so far, what its expressions see, and where it began.
 
-    `given` holds what a writer still has to place; a reader leaves it empty.
+    `given` holds what a writer still has to place; a reader leaves it empty.  `decided` is the block
+    that the condition being evaluated decides on.
     """
 
     structure: tree.Structure
@@ -68,6 +69,8 @@ class Frame:
     scope: dict[str, object] = field(default_factory=dict)
     given: dict[str, object] = field(default_factory=dict)
     loops: int = 0
+    decided: tuple[tree.Statement, ...] = ()
+    functions: dict[str, Callable[[], int]] | None = None
 
 
 def semantics_anchor(anchor: str) -> str:
@@ -431,27 +434,33 @@ class Interpreter(ABC):
         """Return the value of `expression`; `body` is what it decides on, if anything."""
         if isinstance(expression, tree.Number):
             return expression.value
-
-        def aligned() -> int:
-            distance = self.position - frame.start
-            if distance % 8:
-                raise self.fault("expression_value", frame.path, detail="position() in a byte")
-            return distance // 8
-
-        functions: dict[str, Callable[[], int]] = {
-            "position": aligned,
-            "byte_aligned": lambda: 0 if self.position % 8 else 1,
-            "bits_to_alignment": lambda: -self.position % 8,
-            "more_data_in_file": lambda: self.presence(frame, "more_data_in_file", body),
-            "more_rbsp_data": lambda: self.presence(frame, "more_rbsp_data", body),
-        }
+        if frame.functions is None:
+            frame.functions = self.functions(frame)
+        frame.decided = body
         try:
-            return evaluate(expression, frame.scope, functions)
+            return evaluate(expression, frame.scope, frame.functions)
         except errors.CLASSES["HYP-E-SYN-09"] as cause:
             assert isinstance(cause, errors.HypError)
             if cause.bit_offset is not None:
                 raise
             raise self.fault("expression_value", frame.path, detail=cause.detail) from None
+
+    def functions(self, frame: Frame) -> dict[str, Callable[[], int]]:
+        """Return the functions of the bitstream as the expressions of `frame` see them."""
+
+        def position() -> int:
+            distance = self.position - frame.start
+            if distance % 8:
+                raise self.fault("expression_value", frame.path, detail="position() in a byte")
+            return distance // 8
+
+        return {
+            "position": position,
+            "byte_aligned": lambda: 0 if self.position % 8 else 1,
+            "bits_to_alignment": lambda: -self.position % 8,
+            "more_data_in_file": lambda: self.presence(frame, "more_data_in_file", frame.decided),
+            "more_rbsp_data": lambda: self.presence(frame, "more_rbsp_data", frame.decided),
+        }
 
     def charge(self, path: str) -> None:
         """Count an element against ELEMENT_LIMIT."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -91,7 +92,9 @@ def test_readers_agree_on_damaged_data(tree: Syntax, name: str, data: st.DataObj
 def test_every_mutation_gives_its_error(tree: Syntax, name: str, data: st.DataObject) -> None:
     drawn = data.draw(strategy(tree, name))
     content = syntax.write(tree, name, drawn.values, drawn.params)
-    for mutation in mutations(tree, name, content, drawn.params):
+    aimed = list(mutations(tree, name, content, drawn.params))
+    # long lists of equal rows are sampled, so that the test stays quick
+    for mutation in random.Random(len(content)).sample(aimed, min(len(aimed), 120)):
         for reader in (syntax.read_reference, syntax.read_fast):
             found = outcome(reader, tree, drawn, mutation.data)
             assert found[0] == mutation.error, (mutation, found)
