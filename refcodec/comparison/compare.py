@@ -34,7 +34,6 @@ from refcodec.metrics.colour import planes_to_rgb, to_8bit
 from refcodec.metrics.lpips import Lpips, lpips
 from refcodec.metrics.lpips_layers import MINIMUM_SIZE
 from refcodec.metrics.lpips_weights import ABSENT
-from refcodec.metrics.ssimulacra2 import available as ssimulacra2_available
 from refcodec.picture import Picture
 
 RATE_TOLERANCE = 0.02
@@ -65,14 +64,15 @@ def compare(
     `candidates`: files made from `source` between `start` and `start + duration` (seconds).
     `peers`: ids of `codecs.PEERS`, encoded now (or taken from `cache`) at `bitrate` bit/s, every
     byte of the file counted; by default the rate of the first candidate, side tracks not counted.
-    `metrics`: ids of `measures.MEASURES`; by default all that can be taken, SSIMULACRA 2 only in
-    place of LPIPS. `every`: take the measures that are not taken on all pictures on every n-th (1:
-    all); by default each has its stride. `rungs`: sizes that peers may choose. `instants`: how many
-    the report shows. `progress(done, total, stage)` is called often.
+    `metrics`: ids of `measures.MEASURES`; by default all that can be taken. `every`: take the
+    measures that are not taken on all pictures on every n-th (1: all); by default each has its
+    stride. `rungs`: sizes that peers may choose. `instants`: how many the report shows.
+    `progress(done, total, stage)` is called often.
 
     Raises typed errors: HYP-E-CLI-01 for a file that is not there, HYP-E-CLI-03 for an option,
     HYP-E-IN-* for a source that cannot be read, and those of the decoder for damaged HYP files.
     """
+    metrics = None if metrics is None else tuple(metrics)
     _check(peers, metrics, every, rungs, bitrate, duration)
     source_path = _existing(source)
     paths = [_existing(candidate) for candidate in candidates]
@@ -81,7 +81,7 @@ def compare(
     clip = _clip(source_path, start, duration, limit)
     progress(0, None, "reading the source")
     nets, notes = _nets(metrics, lpips_path, clip)
-    strides = _strides(metrics, every, nets, clip, notes)
+    strides = _strides(metrics, every, nets, clip)
 
     labels = candidate_labels(paths)
     results: list[Entry] = []
@@ -204,14 +204,8 @@ def _strides(
     every: int | None,
     nets: Mapping[str, Lpips],
     clip: Clip,
-    notes: list[str],
 ) -> dict[str, int]:
     chosen = set(MEASURES if metrics is None else metrics)
-    if metrics is None and nets:
-        chosen.discard("ssimulacra2")
-    if "ssimulacra2" in chosen and not ssimulacra2_available():
-        chosen.discard("ssimulacra2")
-        notes.append("SSIMULACRA 2 was not measured: the package ssimulacra2 is not installed.")
     strides: dict[str, int] = {}
     for name, definition in MEASURES.items():
         if name not in chosen or (name in LPIPS_NETS and name not in nets):

@@ -47,11 +47,6 @@ MEASURES: dict[str, Measure] = {
             "The same with SqueezeNet, on which nothing here is trained: the check of the former.",
         ),
         Measure(
-            "ssimulacra2", "SSIMULACRA 2", "", True, 25, 1,
-            "Perceptual score without trained network weights; 100 is identical, 70 high quality, "
-            "30 low quality, below 0 very strong distortion.",
-        ),
-        Measure(
             "temporal", "Temporal error", "", False, 1, 2,
             "RMS difference between the source's and the decoded video's change from one picture "
             "to the next, in 8-bit luma steps: flicker, pumping and stutter.",

@@ -17,7 +17,6 @@ from refcodec.metrics.colour import planes_to_rgb
 from refcodec.metrics.lpips import Lpips
 from refcodec.metrics.ms_ssim import ms_ssim
 from refcodec.metrics.psnr import psnr
-from refcodec.metrics.ssimulacra2 import ssimulacra2
 from refcodec.metrics.temporal import temporal_error
 from refcodec.picture import Picture
 
@@ -116,8 +115,7 @@ class _Instant:
         self._source = source
         self._due = due
         self._nets = {name: nets[name] for name in LPIPS_NETS if name in due}
-        self._needs_rgb = bool(self._nets) or "ssimulacra2" in due
-        self._rgb: NDArray[np.float32] | None = planes_to_rgb(source) if self._needs_rgb else None
+        self._rgb: NDArray[np.float32] | None = planes_to_rgb(source) if self._nets else None
         self._features: dict[str, list[Any]] = {
             name: net.features(self._rgb)
             for name, net in self._nets.items()
@@ -134,6 +132,4 @@ class _Instant:
             rgb = planes_to_rgb(picture)
             for name, net in self._nets.items():
                 values[name] = net.between(self._features[name], net.features(rgb))
-            if "ssimulacra2" in self._due:
-                values["ssimulacra2"] = ssimulacra2(self._rgb, rgb)
         return values

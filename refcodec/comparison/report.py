@@ -18,7 +18,7 @@ from refcodec.comparison.tables import best_label, shown, size_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-VERDICT_ORDER = ("lpips_alex", "ssimulacra2", "ms_ssim", "psnr_y", "lpips_squeeze", "temporal")
+VERDICT_ORDER = ("lpips_alex", "ms_ssim", "psnr_y", "lpips_squeeze", "temporal")
 """The measure that the opening sentence speaks of: the first of these that was taken."""
 
 

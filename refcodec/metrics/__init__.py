@@ -1,4 +1,4 @@
-"""Measures of picture quality: PSNR, MS-SSIM, LPIPS, SSIMULACRA 2 and an error of motion over time.
+"""Measures of picture quality: PSNR, MS-SSIM, LPIPS and an error of motion over time.
 
 Nothing here takes part in decoding, and nothing here is normative.
 """
@@ -7,7 +7,6 @@ from refcodec.metrics.colour import planes_to_rgb
 from refcodec.metrics.lpips import Lpips, lpips
 from refcodec.metrics.ms_ssim import ms_ssim
 from refcodec.metrics.psnr import psnr, psnr_yuv
-from refcodec.metrics.ssimulacra2 import ssimulacra2
 from refcodec.metrics.temporal import temporal_error
 from refcodec.metrics.worst import worst_mean
 
@@ -18,7 +17,6 @@ __all__ = [
     "planes_to_rgb",
     "psnr",
     "psnr_yuv",
-    "ssimulacra2",
     "temporal_error",
     "worst_mean",
 ]
