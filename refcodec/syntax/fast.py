@@ -212,7 +212,7 @@ def _leb128(state: _State, place: _Place, width: int) -> int:
     start = state.position
     data, value, shift = state.data, 0, 0
     if start & 7:
-        return _leb128_unaligned(state, place, width)
+        raise state.fault("alignment", place)
     index, stop = start >> 3, state.end >> 3
     while True:
         if index >= stop:
@@ -232,21 +232,6 @@ def _leb128(state: _State, place: _Place, width: int) -> int:
         if shift >= width:
             detail = f"at most {width} bits"
             raise state.fault("leb128_length", place, allowed=detail)
-
-
-def _leb128_unaligned(state: _State, place: _Place, width: int) -> int:
-    start, end = state.position, state.end
-    size = min(((end - start) >> 3) + 1, 10)
-    bits = min(8 * size, end - start) & ~7
-    window = _unsigned(state, place, bits)
-    inner = _State(state.syntax, memoryview(window.to_bytes(bits // 8, "big")), 0, 0)
-    try:
-        value = _leb128(inner, place, width)
-    except errors.HypError as cause:
-        cause.bit_offset = state.origin + start
-        raise
-    state.position = start + inner.position
-    return value
 
 
 def _sleb128(state: _State, place: _Place, width: int) -> int:

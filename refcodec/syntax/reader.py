@@ -81,6 +81,8 @@ class BitReader(Interpreter):
         return int(self.take(width).u) if width else 0
 
     def leb128(self, width: int, path: str) -> int:
+        if self.position % 8:
+            raise self.fault("alignment", path)
         value = shift = 0
         while True:
             byte = self.unsigned(8)

@@ -148,6 +148,8 @@ class BitWriter(Interpreter):
             limits = value_limits(kind, width)
             if limits is None or not limits[0] <= value <= limits[1]:
                 raise self.usage("HYP-E-SYN-22", path, value, allowed=limits)
+            if kind in ("leb128", "sleb128") and self.position % 8:
+                raise self.fault("alignment", path)
             self.number(kind, width, value)
 
     def number(self, kind: str, width: int, value: int) -> None:

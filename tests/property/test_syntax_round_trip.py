@@ -94,7 +94,7 @@ def test_every_mutation_gives_its_error(tree: Syntax, name: str, data: st.DataOb
     content = syntax.write(tree, name, drawn.values, drawn.params)
     aimed = list(mutations(tree, name, content, drawn.params))
     # long lists of equal rows are sampled, so that the test stays quick
-    for mutation in random.Random(len(content)).sample(aimed, min(len(aimed), 120)):
+    for mutation in random.Random(len(content)).sample(aimed, min(len(aimed), 40)):
         for reader in (syntax.read_reference, syntax.read_fast):
             found = outcome(reader, tree, drawn, mutation.data)
             assert found[0] == mutation.error, (mutation, found)
@@ -108,12 +108,15 @@ def test_readers_agree_on_any_bits(content: bytes, offset: int) -> None:
         [
             "syntax all()",
             "  a u(3)",
-            "  b leb128(20)",
             "  c ue(v)",
             "  d se(v)",
             "  e i(7)",
+            "  if (a != 1)",
+            "    g u(bits_to_alignment())",
+            "  b leb128(20)",
             "  f sleb128(9)",
-            "  g f(bits_to_alignment()) = 0",
+            "  if (a == 2)",
+            "    l u(1)",
             "  h utf8(a)",
             "  i bytes(a)",
             "  j u(0)",
