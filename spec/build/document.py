@@ -250,7 +250,9 @@ class _Assembler:
         attribute = ""
         if identifier:
             words = " ".join(re.sub(r"[`*]|\[|\]\([^)]*\)|\{[^}]*\}", "", token.content).split())
-            self.anchor(Anchor(identifier, self.document.anchors[self.clause].label, words[:60], "term"))
+            self.anchor(
+                Anchor(identifier, self.document.anchors[self.clause].label, words[:60], "term")
+            )
             attribute = f' id="{identifier}"'
         for word, css in (("NOTE: ", "note"), ("EXAMPLE: ", "example")):
             if body.startswith(word):
@@ -386,7 +388,9 @@ class _Assembler:
                     flush()
                     self.place = f"{chapter.name}#{self.clause}"
         flush()
-        return f'<section class="{"annex" if chapter.annex else "chapter"}">{"".join(out)}</section>'
+        return (
+            f'<section class="{"annex" if chapter.annex else "chapter"}">{"".join(out)}</section>'
+        )
 
     def run(self) -> Document:
         body = "".join(self.chapter(chapter) for chapter in self.sources.chapters)

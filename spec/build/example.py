@@ -52,8 +52,14 @@ def write_model(path: Path) -> bytes:
     from refcodec.intnet.model_file import write_model_file
 
     def conv(
-        op: str, source: str, output: str, weight: NDArray[np.int8], bias: int, shift: int,
-        lo: int, hi: int,
+        op: str,
+        source: str,
+        output: str,
+        weight: NDArray[np.int8],
+        bias: int,
+        shift: int,
+        lo: int,
+        hi: int,
     ) -> Node:
         count = weight.shape[0]
         return Node(
@@ -117,7 +123,7 @@ def write_model(path: Path) -> bytes:
     networks = {n.name: n for n in (hyper, context_a, context_b, stage1, stage2)}
     gain = np.repeat((16 + 4 * np.arange(64, dtype=np.int32))[:, None], 2, axis=1)
     parameters = {"latent_channels": 2, "hyper_channels": 1, "scale_count": 64}
-    tables = {"gain": gain, "hyper_scale_index": np.array([25], np.int8)}
+    tables: dict[str, NDArray[Any]] = {"gain": gain, "hyper_scale_index": np.array([25], np.int8)}
     return write_model_file(path, "example", networks, parameters, tables)
 
 
@@ -309,7 +315,7 @@ def load_model_dictionary(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
-    description = json.loads(header.pop("__metadata__")["intnet"])
+    description: dict[str, Any] = json.loads(header.pop("__metadata__")["intnet"])
     tensors = {}
     for name, entry in header.items():
         first, last = entry["data_offsets"]
@@ -349,7 +355,9 @@ class Walk:
 
     def sha256(self) -> str:
         """Return the hash of the generated picture."""
-        return hashlib.sha256(bytes(s for plane in self.planes for r in plane for s in r)).hexdigest()
+        return hashlib.sha256(
+            bytes(s for plane in self.planes for r in plane for s in r)
+        ).hexdigest()
 
 
 def load_distributions(spec_dir: Path) -> tuple[list[list[list[int]]], list[int]]:
@@ -383,7 +391,9 @@ def walk_prompt(spec_dir: Path) -> Walk:
     width, height = WIDTH // 16, HEIGHT // 16
     networks, channels = model["networks"], model["parameters"]["latent_channels"]
 
-    def take(name: str, array: Any, mean: Any, scale: Any, chosen: list[tuple[int, int, int]]) -> None:
+    def take(
+        name: str, array: Any, mean: Any, scale: Any, chosen: list[tuple[int, int, int]]
+    ) -> None:
         for c, y, x in chosen:
             m, s = mean[c][y][x], scale[c][y][x]
             array[c][y][x] = decode_latent(decoder, cdf, orders, m, s)
@@ -394,12 +404,16 @@ def walk_prompt(spec_dir: Path) -> Walk:
     z = [[[0]]]
     take("z", z, [[[0]]], [[[model["tables"]["hyper_scale_index"][0]]]], [(0, 0, 0)])
     known = prompt_decoding.clamped_to_input(networks["hyper"], "hyper_latents", z)
-    (h,) = prompt_decoding.run(networks["hyper"], {"hyper_latents": known}, PROMPT_SCALE_INDEX).values()
-    h = [[row[:width] for row in channel[:height]] for channel in h]
+    made = prompt_decoding.run(networks["hyper"], {"hyper_latents": known}, PROMPT_SCALE_INDEX)
+    h = [
+        [row[:width] for row in channel[:height]]
+        for (whole,) in [made.values()]
+        for channel in whole
+    ]
     v = prompt_decoding.zeros(channels, height, width)
     cells = [(c, y, x) for c in range(channels) for y in range(height) for x in range(width)]
     first = [cell for cell in cells if prompt_decoding.in_first_pass(channels, *cell)]
-    inputs = {"hyper_features": h}
+    inputs: dict[str, Any] = {"hyper_features": h}
     (output,) = prompt_decoding.run(networks["context_a"], inputs, PROMPT_SCALE_INDEX).values()
     take("v", v, *prompt_decoding.means_and_scales(channels, output), first)
     inputs["first_pass_values"] = prompt_decoding.clamped_to_input(

@@ -40,9 +40,12 @@ def _highlighting() -> str:
     dark = HtmlFormatter(style="github-dark").get_style_defs("pre.python")
     keep = [line for line in light.split("\n") if line.startswith("pre.python .")]
     kept = [line for line in dark.split("\n") if line.startswith("pre.python .")]
-    return "\n".join(keep) + "\n@media screen{\n" + "\n".join(
-        ":root[data-theme=dark] " + line for line in kept
-    ) + "\n}"
+    return (
+        "\n".join(keep)
+        + "\n@media screen{\n"
+        + "\n".join(":root[data-theme=dark] " + line for line in kept)
+        + "\n}"
+    )
 
 
 def render_page(sources: Sources, document: Document) -> str:

@@ -115,10 +115,18 @@ def _styles() -> dict[str, ParagraphStyle]:
         "mono": _style("mono", fontName="Mono", fontSize=7.4, leading=9.8, spaceAfter=0),
         "small": _style("small", fontName="Sans", fontSize=7, leading=9.4, spaceAfter=0),
         "model": _style(
-            "model", fontName="Mono", fontSize=7, leading=9.4, spaceBefore=6, spaceAfter=1,
-            textColor=ACCENT, keepWithNext=1,
+            "model",
+            fontName="Mono",
+            fontSize=7,
+            leading=9.4,
+            spaceBefore=6,
+            spaceAfter=1,
+            textColor=ACCENT,
+            keepWithNext=1,
         ),
-        "model-text": _style("model-text", fontSize=9.6, leading=12.6, spaceAfter=2, keepWithNext=1),
+        "model-text": _style(
+            "model-text", fontSize=9.6, leading=12.6, spaceAfter=2, keepWithNext=1
+        ),
         "title": _style("title", fontName="Sans-Bold", fontSize=28, leading=34, spaceAfter=8),
         "subtitle": _style("subtitle", fontSize=15, leading=20, textColor=SOFT, spaceAfter=26),
         "status": _style("status", fontName="Sans-Bold", fontSize=9, textColor=ACCENT),
@@ -167,7 +175,7 @@ def _markup(node: Element, size: float) -> str:
 # -- blocks -------------------------------------------------------------------------------------
 
 
-class _Heading(Paragraph):
+class _Heading(Paragraph):  # type: ignore[misc]
     """A heading that enters the table of contents and the outline of the file."""
 
     def __init__(self, markup: str, style: ParagraphStyle, level: int, text: str, anchor: str):
@@ -175,7 +183,7 @@ class _Heading(Paragraph):
         self.level, self.text, self.anchor = level, text, anchor
 
 
-class _Chapter(ActionFlowable):
+class _Chapter(ActionFlowable):  # type: ignore[misc]
     """Tells the page header which chapter begins."""
 
     def __init__(self, title: str) -> None:
@@ -498,7 +506,7 @@ def _drawing(svg: Element) -> Drawing:
 # -- pages --------------------------------------------------------------------------------------
 
 
-class _Template(BaseDocTemplate):
+class _Template(BaseDocTemplate):  # type: ignore[misc]
     chapter = ""
 
     def __init__(self, stream: io.BytesIO, sources: Sources) -> None:

@@ -154,7 +154,9 @@ def values(asm: Assembler, element: str) -> str:
 
 def python(source: str) -> str:
     """Return Python source as HTML spans of syntax classes, without a wrapping element."""
-    return highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip("\n")
+    return str(highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))).rstrip(
+        "\n"
+    )
 
 
 def model(asm: Assembler, code: PseudoCode) -> str:
@@ -251,7 +253,9 @@ def requirements(asm: Assembler) -> str:
         )
     for key in [*AREAS, *(k for k in groups if k not in AREAS)]:
         if key in groups:
-            caption = _figure(asm, f"tab.requirements.{key}", f"Requirements: {AREAS.get(key, key)}")
+            caption = _figure(
+                asm, f"tab.requirements.{key}", f"Requirements: {AREAS.get(key, key)}"
+            )
             head = ["Requirement", "Text and tests", "Clause", "Error"]
             out.append(_grid(caption, "grid requirements", head, groups[key]))
     return "".join(out)
@@ -260,7 +264,11 @@ def requirements(asm: Assembler) -> str:
 def constants(asm: Assembler) -> str:
     """Render the named constants and the values of elements that the syntax files define."""
     rows = [
-        "<tr>" + _cell(f"<code>{c.name}</code>") + _cell(c.value) + _cell(_text(c.meaning)) + "</tr>"
+        "<tr>"
+        + _cell(f"<code>{c.name}</code>")
+        + _cell(c.value)
+        + _cell(_text(c.meaning))
+        + "</tr>"
         for c in asm.syntaxes.constants
     ]
     caption = _figure(asm, "tab.constants", "Constants of the syntax")
@@ -275,7 +283,7 @@ def trace(asm: Assembler) -> str:
     rows = []
     for line in lines:
         if line.heading:
-            text = f'<b>{html.escape(line.heading)}</b>'
+            text = f"<b>{html.escape(line.heading)}</b>"
             rows.append(f'<tr class="unit"><td>{line.offset}</td><td colspan="4">{text}</td></tr>')
             continue
         name = html.escape(line.element)
@@ -313,7 +321,15 @@ def prompt(asm: Assembler) -> str:
         for step in walk.steps
     ]
     caption = _figure(asm, "tab.example.prompt", "Decode of the prompt of the example file")
-    names = ["Latent", "Mean", "Scale index", "Value", "range after", "code after", "position after"]
+    names = [
+        "Latent",
+        "Mean",
+        "Scale index",
+        "Value",
+        "range after",
+        "code after",
+        "position after",
+    ]
     shown = _grid(caption, "grid", names, rows)
     return (
         f"{shown}<p>Dequantised with <code>gain[20][c]</code> = 96, the latents are "
