@@ -81,6 +81,7 @@ class _Assembly:
     offset: int
     end: int
     keyframe: Keyframe
+    has_header: bool
     access_units: list[AccessUnit] = field(default_factory=list)
     faults: list[errors.HypError] = field(default_factory=list)
     first_loss: Loss | None = None
@@ -186,8 +187,15 @@ class Reader:
 
         Their payloads are not parsed before `Unit.content` is asked for.
         """
+        for event in self.events():
+            if isinstance(event, Unit):
+                yield event
+
+    def events(self) -> Iterator[Unit | Loss]:
+        """Yield the intact units and what lies between them, in the order of the file."""
         self._started = True
         self._source.read_ahead = READ_AHEAD
+        yield from self.report.losses
         if self._pending is not None:
             unit, self._pending = self._pending, None
             yield unit
@@ -195,7 +203,9 @@ class Reader:
             if isinstance(event, Unit):
                 yield event
             else:
-                self._lose(Loss(event.start, event.end, event.unit_type, event.error))
+                loss = Loss(event.start, event.end, event.unit_type, event.error)
+                self._lose(loss)
+                yield loss
 
     # ----------------------------------------------------------------- what stands before
 
@@ -328,7 +338,8 @@ class Reader:
                     # The next segment begins before this one is handed out: whoever stops asking
                     # here may go on later.
                     segment = self._finished_segment()
-                    self._assembly = _Assembly(unit.offset, unit.end, content)
+                    has_header = self._header is not None
+                    self._assembly = _Assembly(unit.offset, unit.end, content, has_header)
                     self._assembly.size = len(content.prompt_data)
                     if segment is not None:
                         yield segment
@@ -406,7 +417,8 @@ class Reader:
         keyframe, units = assembly.keyframe, tuple(assembly.access_units)
         missing = keyframe.picture_count - len(units)
         header = self._header
-        if header is None:
+        if header is None or not assembly.has_header:
+            # (#file.order) What comes from a pipe begins behind the first header.
             error = errors.for_requirement("HYP-FILE-025", source=self._source.name)
             self._lose(
                 Loss(

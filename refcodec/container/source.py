@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -131,12 +132,15 @@ def _is_seekable(stream: BinaryIO) -> bool:
 
 
 def open_source(readable: Readable) -> ByteSource:
-    """Return the source of a path, of bytes, or of a binary stream that stands at its beginning.
+    """Return the source of a path ("-" is standard input), of bytes, or of a binary stream that
+    stands at its beginning.
 
     Raises HYP-E-FILE-08 when a path cannot be opened.
     """
     if isinstance(readable, bytes | bytearray | memoryview):
         return ByteSource(io.BytesIO(readable))
+    if isinstance(readable, str | os.PathLike) and os.fspath(readable) == "-":
+        return ByteSource(sys.stdin.buffer)
     if isinstance(readable, str | os.PathLike):
         path = Path(readable)
         try:

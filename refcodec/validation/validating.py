@@ -1,0 +1,132 @@
+"""One pass over a file with all rules; nothing stops at the first finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from refcodec.container import Keyframe, SequenceHeader, Unit
+from refcodec.container.reader import Reader
+from refcodec.container.rules import ContainerRules
+from refcodec.container.source import Readable, open_source
+from refcodec.errors import HypError, error, for_requirement
+from refcodec.generator import GeneratorModel, bundled
+from refcodec.validation.findings import ValidationReport
+from refcodec.validation.levels import LevelRules
+from refcodec.validation.substrate import SubstrateRules
+
+
+class _Validation:
+    """The rules and what they share."""
+
+    def __init__(self, model: GeneratorModel | None) -> None:
+        self.container = ContainerRules()
+        self.levels = LevelRules()
+        self.substrate = SubstrateRules()
+        self._header: SequenceHeader | None = None
+        self._given_model = model
+        self._model: GeneratorModel | None = None
+
+    def unit(self, unit: Unit) -> Iterator[HypError]:
+        """Yield what is broken in `unit` and in what it ends."""
+        try:
+            content = unit.content
+        except HypError as fault:
+            self.container.lost()
+            yield fault
+            return
+        if isinstance(content, SequenceHeader) and self._header is None:
+            self._header = content
+            yield from self._sequence_header(unit.offset, content)
+        yield from self.container.unit(unit.offset, unit.unit_type, content)
+        yield from self.levels.unit(unit, content)
+        yield from self.substrate.unit(unit, content)
+        if isinstance(content, Keyframe) and content.generated:
+            yield from self._prompt(unit.offset, content)
+
+    def end(self, offset: int) -> Iterator[HypError]:
+        """Yield what the file as a whole breaks; `offset` is where it ends."""
+        yield from self.levels.segment_end()
+        yield from self.container.finished(offset)
+
+    def _sequence_header(self, offset: int, header: SequenceHeader) -> Iterator[HypError]:
+        yield from self.levels.header(offset, header)
+        yield from self.substrate.header(offset, header)
+        if self.substrate.level_idc is not None:
+            yield from self.levels.level_idc(offset, self.substrate.level_idc)
+        if header.generator_id == 0:
+            return
+        digest = bytes(header.model_digest)
+        try:
+            if self._given_model is None:
+                self._model = bundled(header.generator_id, digest)
+            elif self._given_model.digest == digest:
+                self._model = self._given_model
+            else:
+                raise error("HYP-E-GEN-02", value=digest, allowed=self._given_model.digest)
+        except HypError as fault:
+            unknown = fault.name == "GeneratorUnknown" or fault.id == "HYP-E-GEN-01"
+            yield for_requirement(
+                "HYP-SEQ-014" if unknown else "HYP-SEQ-015",
+                bit_offset=8 * offset,
+                element="generator_id" if unknown else "model_digest",
+                value=header.generator_id if unknown else digest,
+                allowed=fault.allowed,
+                detail=f"{fault.id}.",
+            )
+            return
+        yield from self.levels.cost(offset, self._model.cost)
+
+    def _prompt(self, offset: int, keyframe: Keyframe) -> Iterator[HypError]:
+        """(#sem.keyframe.prompt_data) Decode the prompt; it shall use exactly its bytes."""
+        if self._model is None or self._header is None:
+            return
+        width = -(-self._header.coded_width // 16)
+        height = -(-self._header.coded_height // 16)
+        try:
+            self._model.decode_prompt(
+                keyframe.prompt_data, keyframe.prompt_scale_index, width, height
+            )
+        except HypError as fault:
+            yield for_requirement(
+                "HYP-KF-024",
+                bit_offset=8 * offset,
+                element=fault.element or "prompt_data",
+                value=fault.value,
+                allowed=fault.allowed,
+                detail=f"{fault.id}: {fault.text}",
+            )
+
+
+def validate(readable: Readable, *, model: GeneratorModel | None = None) -> ValidationReport:
+    """Check all bitstream requirements on a file or pipe; return the findings in file order.
+
+    The report is empty when the file conforms. `model` is the generator to check prompts with; by
+    default the installed one that the file names. Raises HYP-E-FILE-08 when the file cannot be read.
+    """
+    report = ValidationReport()
+    source = open_source(readable)
+    own = isinstance(readable, str) or hasattr(readable, "__fspath__")
+    try:
+        try:
+            reader = Reader(source)
+        except HypError as fault:
+            if fault.klass == "resource":
+                raise
+            report.add(fault)
+            return report
+        validation = _Validation(model)
+        for event in reader.events():
+            if isinstance(event, Unit):
+                for found in validation.unit(event):
+                    found.source = source.name
+                    report.add(found)
+            else:
+                validation.container.lost()
+                report.add(event.error)
+        for found in validation.end(source.end):
+            found.source = source.name
+            report.add(found)
+    finally:
+        if own:
+            source.close()
+    return report
