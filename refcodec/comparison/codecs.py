@@ -46,9 +46,13 @@ class PeerCodec:
                 "auto-alt-ref": "1",
                 "lag-in-frames": "25",
             }
-        # libavcodec's own option takes whole numbers only; SVT-AV1 itself takes quarters.
+        # libavcodec's option takes whole numbers up to 63, SVT-AV1's own one quarters up to 70.
         parameters = f"crf={quality:g}:lp={threads}"
-        return {"preset": "6", "crf": str(math.floor(quality)), "svtav1-params": parameters}
+        return {
+            "preset": "6",
+            "crf": str(min(math.floor(quality), 63)),
+            "svtav1-params": parameters,
+        }
 
     def guess(self, bits_per_sample: float) -> float:
         """Return the quality setting expected to give `bits_per_sample` bits a luma sample."""
@@ -83,7 +87,7 @@ PEERS: dict[str, PeerCodec] = {
         ),
         PeerCodec(
             "svtav1", "SVT-AV1", "SVT-AV1, preset 6", "libsvtav1", "mp4", ".mp4",
-            1, 63, 0.25, 0.055, (45, 0.051),
+            1, 70, 0.25, 0.055, (45, 0.051),
         ),
     )
 }  # fmt: skip

@@ -30,6 +30,7 @@ from refcodec.comparison.video import (
     open_media,
     read_pictures,
 )
+from refcodec.generator import GeneratorModel
 from refcodec.metrics.colour import planes_to_rgb, to_8bit
 from refcodec.metrics.lpips import Lpips, lpips
 from refcodec.metrics.lpips_layers import MINIMUM_SIZE
@@ -57,6 +58,7 @@ def compare(
     lpips_path: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     instants: int = SHOWN_INSTANTS,
+    model: GeneratorModel | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Compare HYP files, other video files and peers at one total rate with their source.
@@ -66,8 +68,9 @@ def compare(
     byte of the file counted; by default the rate of the first candidate, side tracks not counted.
     `metrics`: ids of `measures.MEASURES`; by default all that can be taken. `every`: take the
     measures that are not taken on all pictures on every n-th (1: all); by default each has its
-    stride. `rungs`: sizes that peers may choose. `instants`: how many the report shows.
-    `progress(done, total, stage)` is called often.
+    stride. `rungs`: sizes that peers may choose. `instants`: how many the report shows. `model`:
+    the generator of HYP files, by default the installed one that the file names. `progress(done,
+    total, stage)` is called often.
 
     Raises typed errors: HYP-E-CLI-01 for a file that is not there, HYP-E-CLI-03 for an option,
     HYP-E-IN-* for a source that cannot be read, and those of the decoder for damaged HYP files.
@@ -86,7 +89,7 @@ def compare(
     labels = candidate_labels(paths)
     results: list[Entry] = []
     for path, coded, label in zip(paths, facts, labels, strict=True):
-        results.append(candidate_entry(path, coded, label, clip))
+        results.append(candidate_entry(path, coded, label, clip, model))
     target = bitrate
     if target is None:
         preferred = [entry for entry in results if entry.kind == "hyp"] or results

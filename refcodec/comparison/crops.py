@@ -70,10 +70,10 @@ class CropFinder:
         A window loses interest by the share of it that windows of earlier parts have shown.
         """
         chosen: list[Crop] = []
-        parts = np.array_split(np.arange(len(self._found)), min(count, len(self._found)) or 1)
+        parts = np.array_split(np.arange(len(self._found)), max(1, min(count, len(self._found))))
         for part in parts:
             candidates = [candidate for i in part for candidate in self._found[i]]
-            if candidates:
+            if candidates and len(chosen) < count:
                 chosen.append(max(candidates, key=lambda c: c.interest * _new(c.crop, chosen)).crop)
         return tuple(chosen)
 

@@ -13,6 +13,7 @@ from refcodec.comparison.measuring import Scores
 from refcodec.comparison.model import CodecResult, Kind
 from refcodec.comparison.rungs import PeerEncode
 from refcodec.comparison.video import Clip, HypFile, Video, VideoFile, is_hyp
+from refcodec.generator import GeneratorModel
 
 
 class Entry:
@@ -56,11 +57,13 @@ class Entry:
         )
 
 
-def candidate_entry(path: Path, coded: CodedFacts, label: str, clip: Clip) -> Entry:
+def candidate_entry(
+    path: Path, coded: CodedFacts, label: str, clip: Clip, model: GeneratorModel | None
+) -> Entry:
     """Return the entry of a file that the user gave."""
     video: Video
     if is_hyp(path):
-        video = HypFile(path, clip.width, clip.height, coded.full_range)
+        video = HypFile(path, clip.width, clip.height, coded.full_range, model)
         kind: Kind = "hyp"
     else:
         video = VideoFile(path, clip.width, clip.height)

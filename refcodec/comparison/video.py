@@ -14,6 +14,7 @@ import av
 from refcodec import errors
 from refcodec.comparison.frames import limited, scaled, to_frame, to_picture
 from refcodec.decoder import decode
+from refcodec.generator import GeneratorModel
 from refcodec.picture import Picture
 
 SIGNATURE = bytes.fromhex("894859500d0a1a0a")
@@ -90,13 +91,15 @@ class VideoFile:
 class HypFile:
     """A HYP file, decoded by the reference decoder and brought to the size `width`, `height`.
 
-    `full_range`: whether its samples have full range; they are brought to limited range.
+    `full_range`: whether its samples have full range; they are brought to limited range. `model`:
+    the generator, None for the installed one that the file names.
     """
 
     path: Path
     width: int
     height: int
     full_range: bool
+    model: GeneratorModel | None = None
 
     @property
     def name(self) -> str:
@@ -105,7 +108,7 @@ class HypFile:
 
     def pictures(self) -> Iterator[TimedPicture]:
         """Yield all pictures."""
-        with decode(self.path) as pictures:
+        with decode(self.path, model=self.model) as pictures:
             for decoded in pictures:
                 picture = limited(decoded.picture) if self.full_range else decoded.picture
                 yield TimedPicture(decoded.time, fitted(picture, self.width, self.height))
