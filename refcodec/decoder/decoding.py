@@ -58,7 +58,9 @@ class Decoding(Iterator[DecodedPicture]):
     """The pictures of one file, as `decode` returns it. Also a context manager; `close` frees
     threads and the file, which the end of the pictures does too.
 
-    `report` is a DecodeReport; `header`, `tracks` and `metadata` come from the file.
+    `report` is a DecodeReport; `header`, `tracks` and `metadata` come from the file; `name` is its
+    name (None: it has none), `start` the time in seconds before which no picture is given,
+    `side_tracks` whether packets of side tracks are delivered.
     """
 
     def __init__(
@@ -78,9 +80,11 @@ class Decoding(Iterator[DecodedPicture]):
         self._threads = threads
         self._presentation = presentation
         self._start = start
+        self.start = start or Fraction(0)
+        self.side_tracks = side_tracks
+        self.name = reader.name
         self._end = None if duration is None else (start or Fraction(0)) + duration
         self._model = model
-        self._side_tracks = side_tracks
         self._memory = memory
         self._setup: SequenceSetup | None = None
         self._packets: list[TrackPackets] = []
@@ -176,7 +180,7 @@ class Decoding(Iterator[DecodedPicture]):
                 )
                 self._setup = setup
             if isinstance(item, TrackPackets):
-                if self._side_tracks:
+                if self.side_tracks:
                     yield item
             elif setup is not None:
                 begin = item.keyframe.segment_time * setup.header.tick
@@ -226,9 +230,11 @@ class Decoding(Iterator[DecodedPicture]):
             report.generated_keyframes += 1
             report.keyframe_seconds += item.seconds
             report.worst_keyframe_seconds = max(report.worst_keyframe_seconds, item.seconds)
+        assert self._setup is not None
+        units = item.byte_stream(self._setup.sets)
         count = 0
         try:
-            for coded in substrate.decode(item.injected, item.access_units):
+            for coded in substrate.decode(units, item.injected is not None):
                 count += 1
                 time = item.times[coded.access_unit]
                 if self._start is not None and time < self._start:

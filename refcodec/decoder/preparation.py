@@ -19,19 +19,28 @@ GENERATOR_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class PreparedSegment:
-    """One segment, ready for the H.264 decoder.
+    """One segment, ready for an H.264 decoder.
 
-    `injected` is the access unit made of the prompt (None for a coded keyframe); it and
-    `access_units` are byte streams, the first of them with the parameter sets. `times` are the
-    presentation times of the access units in seconds. When `error` is set, nothing can be decoded.
+    `injected` are the NAL units of the access unit made of the prompt, its picture parameter set
+    first; None for a coded keyframe. `times` are the presentation times of the access units of
+    `segment` in seconds, `seconds` what preparing took. When `error` is set, nothing of the segment
+    can be decoded.
     """
 
     segment: Segment
-    injected: bytes | None
-    access_units: list[bytes]
+    injected: list[bytes] | None
     times: list[Fraction]
     seconds: float = 0.0
     error: errors.HypError | None = None
+
+    def byte_stream(self, sets: ParameterSets) -> list[bytes]:
+        """(#dec.substrate) Return the access units as byte streams (Annex B): the injected one, if
+        there is one, then those of the segment; the first one begins with the parameter sets."""
+        units = [to_annex_b(unit.nal_units) for unit in self.segment.access_units]
+        if self.injected is not None:
+            units.insert(0, to_annex_b(self.injected))
+        units[0] = to_annex_b(sets.nal_units) + units[0]
+        return units
 
 
 class SequenceSetup:
@@ -98,36 +107,32 @@ class SequenceSetup:
         return self._model
 
     def prepare(self, segment: Segment) -> PreparedSegment:
-        """(#dec.process) Make the access units of `segment` ready, its prompt decoded, generated
-        and injected. Errors of the segment are in the result, not raised."""
+        """(#dec.process) Make `segment` ready: decode its prompt, generate its keyframe, inject it.
+
+        Errors of the segment are in the result, not raised.
+        """
         start = time.perf_counter()
-        keyframe, header = segment.keyframe, self.header
-        injected: bytes | None = None
+        keyframe = segment.keyframe
+        injected: list[bytes] | None = None
         if keyframe.generated:
             try:
                 injected = self._injected(segment)
             except errors.HypError as error:
                 if error.bit_offset is None:
                     error.bit_offset = 8 * segment.offset
-                return PreparedSegment(segment, None, [], [], error=error)
-        access_units = [to_annex_b(unit.nal_units) for unit in segment.access_units]
-        if injected is None:
-            access_units[0] = to_annex_b(self.sets.nal_units) + access_units[0]
+                return PreparedSegment(segment, None, [], error=error)
         times = [
-            (keyframe.segment_time + unit.presentation_offset) * header.tick
+            (keyframe.segment_time + unit.presentation_offset) * self.header.tick
             for unit in segment.access_units
         ]
-        seconds = time.perf_counter() - start
-        return PreparedSegment(segment, injected, access_units, times, seconds)
+        return PreparedSegment(segment, injected, times, time.perf_counter() - start)
 
-    def _injected(self, segment: Segment) -> bytes:
-        """(#dec.injection) Return the parameter sets and the access unit of the generated
-        picture."""
+    def _injected(self, segment: Segment) -> list[bytes]:
+        """(#dec.injection) Return the NAL units of the access unit of the generated picture."""
         keyframe, sps = segment.keyframe, self.sets.sps
         model, q = self.model(), keyframe.prompt_scale_index
         latents = model.decode_prompt(
             keyframe.prompt_data, q, sps.pic_width_in_mbs, sps.pic_height_in_mbs
         )
         picture = model.generate(latents, q)
-        idr = injected_idr(picture, sps, self.sets.pps_list, keyframe.segment_number & 1)
-        return to_annex_b([*self.sets.nal_units, *idr])
+        return injected_idr(picture, sps, self.sets.pps_list, keyframe.segment_number & 1)

@@ -51,17 +51,14 @@ class LibavSubstrate:
         context.options = {"strict": "1", "err_detect": "explode"}
         return context
 
-    def decode(
-        self, injected: bytes | None, access_units: Sequence[bytes]
-    ) -> Iterator[CodedPicture]:
+    def decode(self, units: Sequence[bytes], injected: bool) -> Iterator[CodedPicture]:
         """Yield the pictures of one segment in output order, without the injected one.
 
-        `injected` and `access_units` are byte streams (Annex B); the first of them begins with the
-        parameter sets. Raises HYP-E-DEC-01 to -04 after the pictures before the damage; the
-        following segment can be decoded all the same.
+        `units` are the access units as byte streams (Annex B), the first of them with the parameter
+        sets; it is the injected one when `injected` is set. Raises HYP-E-DEC-01 to -04 after the
+        pictures before the damage; the following segment can be decoded all the same.
         """
-        hidden = int(injected is not None)
-        units = ([injected] if injected is not None else []) + list(access_units)
+        hidden = int(injected)
         given: set[int] = set()
         try:
             yield from self._checked(self._frames(self._context, units), hidden, given)
@@ -72,7 +69,7 @@ class LibavSubstrate:
         except errors.HypError:
             self._context = self._open(self._threads)
             raise
-        missing = len(access_units) - len(given)
+        missing = len(units) - hidden - len(given)
         if missing:
             raise errors.error("HYP-E-DEC-03", element="access units", value=missing)
 
