@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from spec.build import tables
 from spec.build.pseudo_code import PseudoCode, load_model
 from spec.build.sources import Chapter, Finding, Sources
-from spec.build.syntax_rows import load_syntaxes
+from spec.build.syntax_rows import Syntaxes, load_syntaxes
 
 DIRECTIVE = re.compile(r"^\{\{\s*(\w+)\s*(.*?)\s*\}\}$")
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z0-9_.\-]+)\}\s*$")
@@ -52,6 +52,8 @@ class Document:
     shown_structures: list[str] = field(default_factory=list)
     shown_model: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    syntaxes: Syntaxes = field(default_factory=Syntaxes)
+    model: dict[str, PseudoCode] = field(default_factory=dict)
 
 
 def sentences_with_shall(text: str) -> list[tuple[str, bool]]:
@@ -75,10 +77,10 @@ class _Assembler:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         self.document = Document()
-        self.syntaxes = load_syntaxes(sources.spec_dir)
+        self.syntaxes = self.document.syntaxes = load_syntaxes(sources.spec_dir)
         self.structures = self.syntaxes.structures
         self.document.findings += sources.findings + self.syntaxes.findings
-        self.model: dict[str, PseudoCode] = load_model(sources.spec_dir / "model")
+        self.model = self.document.model = load_model(sources.spec_dir / "model")
         self.markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
         self.counters = [0, 0, 0, 0]
         self.annex = False

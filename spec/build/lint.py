@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spec.build.document import Document, assemble
-from spec.build.pseudo_code import load_model
 from spec.build.sources import CLASSES, KINDS, Finding, Sources
-from spec.build.syntax_rows import Structure, Syntaxes, load_syntaxes
+from spec.build.syntax_rows import Structure, Syntaxes
 from spec.build.tables import AREAS, area
 
 _DOCSTRING_CLAUSE = re.compile(r'"""\(#([A-Za-z0-9_.\-]+)\)')
@@ -108,8 +107,8 @@ def _errors(sources: Sources) -> Iterator[Finding]:
                 yield Finding("error-field", place, f"{field} is empty")
 
 
-def _model(sources: Sources, document: Document) -> Iterator[Finding]:
-    for code in load_model(sources.spec_dir / "model").values():
+def _model(document: Document) -> Iterator[Finding]:
+    for code in document.model.values():
         if code.clause and code.clause not in document.anchors:
             place = f"spec/model {code.name}"
             yield Finding("broken-link", place, f"its docstring cites #{code.clause}")
@@ -134,13 +133,13 @@ def _code(sources: Sources, document: Document) -> Iterator[Finding]:
 def findings(sources: Sources, document: Document | None = None) -> list[Finding]:
     """Return everything that is wrong with `sources`, in the order of the rules."""
     document = document or assemble(sources)
-    syntaxes = load_syntaxes(sources.spec_dir)
+    syntaxes = document.syntaxes
     return [
         *document.findings,
         *_links(document),
         *_semantics(document, syntaxes.structures),
         *_requirements(sources, document, syntaxes),
         *_errors(sources),
-        *_model(sources, document),
+        *_model(document),
         *_code(sources, document),
     ]

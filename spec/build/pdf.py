@@ -139,9 +139,19 @@ def _styles() -> dict[str, ParagraphStyle]:
 # -- inline markup ------------------------------------------------------------------------------
 
 
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n")
+"""Characters that the text font lacks or draws unevenly; they are set as raised figures."""
+
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
+
+
+def _raised(match: re.Match[str]) -> str:
+    return f"<super>{match.group().translate(SUPERSCRIPTS)}</super>"
+
+
 def _inline(node: Element | str, size: float) -> str:
     if isinstance(node, str):
-        return escape(node)
+        return _RAISED.sub(_raised, escape(node))
     inner = "".join(_inline(child, size) for child in node.children)
     anchor = f"<a name={quoteattr(node.id)}/>" if node.id else ""
     if node.tag == "a":

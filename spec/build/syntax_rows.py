@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from refcodec import errors
@@ -85,6 +86,11 @@ class Syntaxes:
     findings: list[Finding] = field(default_factory=list)
 
 
+@cache
+def _parsed(text: str, grammar: str) -> tree.Syntax:
+    return parse(text, grammar)
+
+
 def load_syntaxes(spec_dir: Path) -> Syntaxes:
     """Read the .syn files below `spec_dir`; what cannot be read becomes a finding."""
     result = Syntaxes()
@@ -93,7 +99,7 @@ def load_syntaxes(spec_dir: Path) -> Syntaxes:
         if not path.is_file():
             continue
         try:
-            syntax = parse(path.read_text(encoding="utf-8"), grammar)
+            syntax = _parsed(path.read_text(encoding="utf-8"), grammar)
         except errors.HypError as exc:
             result.findings.append(Finding("syntax-unreadable", path.name, str(exc)))
             continue

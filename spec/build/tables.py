@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pygments import highlight
@@ -152,6 +153,7 @@ def values(asm: Assembler, element: str) -> str:
     return f'<table class="values"><tbody>{cells}</tbody></table>'
 
 
+@cache
 def python(source: str) -> str:
     """Return Python source as HTML spans of syntax classes, without a wrapping element."""
     return str(highlight(source, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))).rstrip(
