@@ -104,7 +104,9 @@ class Analyser:
         x = self._conv("hyper_analysis.down1", space_to_depth(x, 2))
         x = self._block("hyper_analysis.block2", x)
         z = self._conv("hyper_analysis.down2", space_to_depth(x, 2)) * 8
-        return np.clip(np.floor(z + 0.5), -LARGEST_HYPER_VALUE, LARGEST_HYPER_VALUE).astype(np.int16)
+        return np.clip(np.floor(z + 0.5), -LARGEST_HYPER_VALUE, LARGEST_HYPER_VALUE).astype(
+            np.int16
+        )
 
     def analyse(self, picture: Picture, q: int, gain: NDArray[np.int32]) -> tuple[Int16, Int16]:
         """Return hyper-latents z and latent values v, both int16, of a picture for prompt_scale_index q.
@@ -129,4 +131,6 @@ def load_analyser(path: Path) -> Analyser:
 
 def bundled_analyser() -> Analyser:
     """Return the analysis networks of the bundled generator `core`."""
-    return load_analyser(Path(__file__).resolve().parent.parent / "models" / "core.analysis.safetensors")
+    return load_analyser(
+        Path(__file__).resolve().parent.parent / "models" / "core.analysis.safetensors"
+    )

@@ -17,11 +17,12 @@ import av.error
 from av.video.frame import PictureType
 
 from refcodec import errors
+from refcodec.avc.nal import nal_units
 from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.resizing import CodedSize, picture_to_frame
 from refcodec.picture import Picture
 
-NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_DELIMITER = 1, 5, 6, 7, 8, 9
+NAL_SLICE, NAL_IDR, NAL_SPS, NAL_PPS = 1, 5, 7, 8
 X264_THREADS = 2
 """Threads of one x264 encoder. Constant, because the stream depends on it: the same settings give the same
 bytes on any machine and with any number of worker processes."""
@@ -72,20 +73,12 @@ def encode_interval(
     pictures: of the size of the macroblock grid, in output order; crf: x264's constant rate factor, 0..51;
     generated: the generated keyframe (grid size), or None for an ordinary IDR. Deterministic.
     """
-    encoder = _open(settings, crf, generated is not None)
     hidden = 0 if generated is None else 1
-    packets: list[Any] = []
-    for number, picture in enumerate(_inputs(pictures, generated)):
-        frame = picture_to_frame(picture)
-        frame.pts = number
-        if number <= hidden:
-            frame.pict_type = PictureType.I if number == 0 else PictureType.P
-        packets += encoder.encode(frame)
-    packets += encoder.encode(None)
+    packets = encode_packets(pictures, settings, crf, generated)
     parameter_sets: tuple[bytes, ...] = ()
     coded = []
     for order, packet in enumerate(packets):
-        units = split_nal_units(bytes(packet))
+        units = [bytes(unit) for unit in nal_units(bytes(packet))]
         kinds = [unit[0] & 31 for unit in units]
         if order == 0:
             parameter_sets = tuple(
@@ -106,22 +99,24 @@ def encode_interval(
     return CodedInterval(parameter_sets, tuple(coded))
 
 
-def split_nal_units(stream: bytes) -> list[bytes]:
-    """Split an Annex B byte stream into NAL units (#avc.nal): no start codes, no trailing zero bytes."""
-    units = []
-    at = stream.find(b"\0\0\1")
-    while at >= 0:
-        begin = at + 3
-        at = stream.find(b"\0\0\1", begin)
-        unit = stream[begin : at if at >= 0 else len(stream)].rstrip(b"\0")
-        if unit:
-            units.append(unit)
-    return units
-
-
-def annex_b(nal_units: Iterable[bytes]) -> bytes:
-    """Join NAL units to a byte stream with four-byte start codes."""
-    return b"".join(b"\0\0\0\1" + bytes(unit) for unit in nal_units)
+def encode_packets(
+    pictures: Iterable[Picture],
+    settings: AvcSettings,
+    crf: float,
+    generated: Picture | None = None,
+) -> list[Any]:
+    """Return x264's own packets for one interval (Annex B), with the hidden IDR in front where there is one."""
+    encoder = _open(settings, crf, generated is not None)
+    packets: list[Any] = []
+    for number, picture in enumerate(_inputs(pictures, generated)):
+        frame = picture_to_frame(picture)
+        frame.pts = number
+        if number == 0:
+            frame.pict_type = PictureType.I
+        elif number == 1 and generated is not None:
+            frame.pict_type = PictureType.P  # repairs the generated picture at the same instant
+        packets += encoder.encode(frame)
+    return packets + list(encoder.encode(None))
 
 
 def _inputs(pictures: Iterable[Picture], generated: Picture | None) -> Iterator[Picture]:

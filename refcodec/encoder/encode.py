@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from io import RawIOBase
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,11 +20,12 @@ from refcodec.encoder.assembly import FilePlan, write_file
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import MediaSource
-from refcodec.encoder.picture_store import PictureStore
+from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.progress import ProgressCallback, ProgressMeter
 from refcodec.encoder.prompts import CORE_GENERATOR_ID, prompter
 from refcodec.encoder.rate_control import RateSearch, initial_crf, segment_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
+from refcodec.encoder.rung_choice import RungChoice
 from refcodec.encoder.scene_cuts import FeatureExtractor, place_keyframes
 from refcodec.encoder.segment_job import (
     CodedSegment,
@@ -40,12 +42,14 @@ from refcodec.encoder.settings import (
     quality_to_prompt_scale_index,
 )
 from refcodec.encoder.timing import Timing, find_timing
+from refcodec.encoder.trial import TrialJob
 
 WRITER_NAME = "hybridprompt 0.1.0"
 RATE_TOLERANCE = 0.02
 MINIMUM_INTERVAL = 0.4
 """Seconds between a keyframe and the next scene cut that gets one."""
 _MOST_PASSES = 12
+FULL_SIZE = Fraction(1)
 _LONGEST_SEGMENT = 30.0
 
 
@@ -160,24 +164,21 @@ class _Run:
         self.survey = self._survey()
         self.use_generator = self._generator_usable()
         target_size = self._target_size()
-        sizes = rung_choice.candidates(self.source.description, self.settings)
-        rung = rung_choice.choose(
-            self.source, self.settings, self.survey.timing, self.survey.starts, sizes, self.pool,
-            self.meter, target_size,
-        )  # fmt: skip
+        planner = _Planner(self, target_size)
+        choice = planner.choose_rung()
         while True:
-            outcome = self._encode_at(rung, target_size)
+            outcome = self._encode_at(planner, choice, target_size)
             if outcome is not None:
                 break
-            smaller = [size for size in sizes if size < rung]
+            smaller = [rung for rung in planner.rungs if rung < choice.rung]
             if not smaller:
                 raise self._unreachable()
-            rung = smaller[0]
+            choice = RungChoice(smaller[0], None)
         results, plan, crf, index = outcome
         self.meter.stage("writing", 0.5)
         write_file(file, plan, self._segments(results), self.source.side_packets)
         size = file.tell()
-        return self._report(target, begin, size, rung, crf, index, results, plan)
+        return self._report(target, begin, size, choice.rung, crf, index, results, plan)
 
     # ------------------------------------------------------------------------------------ planning
 
@@ -232,67 +233,30 @@ class _Run:
     # ------------------------------------------------------------------------------------ encoding
 
     def _encode_at(
-        self, rung: Fraction, target_size: float | None
+        self, planner: _Planner, choice: RungChoice, target_size: float | None
     ) -> tuple[list[SegmentResult], FilePlan, float, int | None] | None:
         """Encode the sequence at one rung; None when it does not fit into the target even at its worst."""
-        about, survey, settings = self.source.description, self.survey, self.settings
-        size = coded_size(about.width, about.height, rung)
-        store = PictureStore(self.source, survey.starts, size, self.folder)
-        effort = settings.effort
-        avc = AvcSettings(
-            size,
-            survey.timing.rate,
-            about.colour,
-            effort.x264_preset,
-            tuple(effort.overrides.items()),
-        )
-        video_size = None if target_size is None else target_size - survey.side_size
-        first = self._first_crf(size, video_size)
-        choices = self._prompt_choices(store, avc, first, video_size)
+        effort = self.settings.effort
+        size = planner.size(choice.rung)
+        store = planner.store(choice.rung)
+        avc = planner.avc(size, effort.x264_preset, effort.overrides)
+        first = planner.first_crf(choice)
+        choices = planner.keyframes(choice, first)
         encoder = _SequenceEncoder(self, store, avc, choices)
         if target_size is None:
             position = first
             results = encoder.at(position)
         else:
-            search = RateSearch(target_size, first=first)
-            found = encoder.search(search)
+            found = encoder.search(RateSearch(target_size, first=first))
             if found is None:
                 return None
             position, results = found
         index = next((c.prompt_scale_index for c in choices if c is not None), None)
         return results, encoder.plan(results), position, index
 
-    def _first_crf(self, size: CodedSize, video_size: float | None) -> float:
-        if video_size is None:
-            assert self.settings.quality is not None
-            return quality_to_crf(self.settings.quality)
-        return initial_crf(video_size * 8 / (self.survey.starts[-1] * size.samples))
-
-    def _prompt_choices(
-        self, store: PictureStore, avc: AvcSettings, crf: float, video_size: float | None
-    ) -> list[PromptChoice | None]:
-        """Return for each segment how its keyframe is made."""
-        count = len(self.survey.starts) - 1
-        if not self.use_generator:
-            return [None] * count
-        settings = self.settings
-        if video_size is None:
-            assert settings.quality is not None
-            index = quality_to_prompt_scale_index(settings.quality)
-        else:
-            self.meter.stage("sizing prompts", 0.1)
-            index = keyframe_choice.choose_prompt_scale_index(
-                store, count, settings, self.pool, 8 * video_size
-            )
-        choice = PromptChoice(index, settings.model)
-        if settings.keyframes == "generated" or not settings.effort.keyframe_trials:
-            return [choice] * count
-        self.meter.stage("choosing keyframes", 0.25)
-        return keyframe_choice.choose_keyframes(
-            store, count, choice, avc, crf, self.pool, self.folder, self.meter
-        )
-
-    def header(self, avc: AvcSettings, parameter_sets: tuple[bytes, ...]) -> structures.SequenceHeader:
+    def header(
+        self, avc: AvcSettings, parameter_sets: tuple[bytes, ...]
+    ) -> structures.SequenceHeader:
         """Return the sequence header."""
         about, timing = self.source.description, self.survey.timing
         model = prompter(self.settings.model).model if self.use_generator else None
@@ -354,7 +318,8 @@ class _Run:
                 prompt_scale_index=index or 0 if result.prompt_size else 0,
                 crf=result.crf,
                 keyframe_size=result.keyframe_size,
-                pictures_size=result.pictures_size - (0 if result.prompt_size else result.keyframe_size),
+                pictures_size=result.pictures_size
+                - (0 if result.prompt_size else result.keyframe_size),
             )
             for result in results
         )
@@ -389,6 +354,146 @@ class _Run:
         )
 
 
+class _Planner:
+    """Chooses rung, prompts and kinds of keyframes of a sequence."""
+
+    def __init__(self, run: _Run, target_size: float | None) -> None:
+        self._run = run
+        self._about = run.source.description
+        self._settings = run.settings
+        starts = run.survey.starts
+        self._counts = [end - begin for begin, end in pairwise(starts)]
+        self._stores: dict[Fraction, PictureStore] = {}
+        self._prompt_sizes: tuple[CodedSize, keyframe_choice.PromptSizes] | None = None
+        self.rungs = rung_choice.candidates(self._about, run.settings)
+        self._video_bits = (
+            None if target_size is None else 8 * max(1.0, target_size - run.survey.side_size)
+        )
+
+    def size(self, rung: Fraction) -> CodedSize:
+        """Return the coded size of a rung."""
+        return coded_size(self._about.width, self._about.height, rung)
+
+    def store(self, rung: Fraction) -> PictureStore:
+        """Return the store of the pictures at a rung."""
+        if rung not in self._stores:
+            run = self._run
+            self._stores[rung] = PictureStore(
+                run.source, run.survey.starts, self.size(rung), run.folder
+            )
+        return self._stores[rung]
+
+    def avc(
+        self, size: CodedSize, preset: str, overrides: tuple[tuple[str, str], ...]
+    ) -> AvcSettings:
+        """Return the settings of x264 that all segments share."""
+        return AvcSettings(
+            size, self._run.survey.timing.rate, self._about.colour, preset, overrides
+        )
+
+    def first_crf(self, choice: RungChoice) -> float:
+        """Return where the search for the rate begins, or the rate factor of constant quality."""
+        if self._video_bits is None:
+            assert self._settings.quality is not None
+            return quality_to_crf(self._settings.quality)
+        if choice.crf is not None:
+            return min(HIGHEST_CRF, max(LOWEST_CRF, choice.crf))
+        return initial_crf(self._bits_per_picture() / self.size(choice.rung).samples)
+
+    def choose_rung(self) -> RungChoice:
+        """Return the rung: the only one, the one that the bits allow, or the best by trial encodes."""
+        if len(self.rungs) == 1 or self._video_bits is None:
+            return RungChoice(self.rungs[0], None)
+        start = rung_choice.by_bits_per_sample(
+            self._about, sum(self._counts), self.rungs, self._video_bits / 8
+        )
+        effort = self._settings.effort
+        if effort.rung_segments == 0:
+            return RungChoice(start, None)
+        self._run.meter.stage("choosing the coded size", 0.3)
+        numbers = tuple(keyframe_choice.sampled_segments(len(self._counts), effort.rung_segments))
+        kinds = [False]
+        if self._run.use_generator:
+            kinds = [True] if self._settings.keyframes == "generated" else [True, False]
+
+        def trials(generated: bool) -> rung_choice.RungTrials:
+            return rung_choice.RungTrials(
+                about=self._about,
+                pictures=lambda number: self._part(
+                    self.store(FULL_SIZE), number, effort.rung_pictures
+                ),
+                numbers=numbers,
+                avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
+                bits_per_picture=self._bits_per_picture(),
+                prompt=(lambda size: self._prompt(size, start)) if generated else lambda size: None,
+                pool=self._run.pool,
+            )
+
+        # The better kind of keyframe at the first rung decides which kind climbs the ladder.
+        options = [trials(generated) for generated in kinds]
+        options.sort(key=lambda option: option.measure(start)[0])
+        return rung_choice.climb(self.rungs, start, options[0])
+
+    def keyframes(self, choice: RungChoice, crf: float) -> list[PromptChoice | None]:
+        """Return for each segment how its keyframe is made: a prompt choice, or None for an ordinary IDR."""
+        count = len(self._counts)
+        if not self._run.use_generator:
+            return [None] * count
+        size = self.size(choice.rung)
+        prompt = self._prompt(size, choice.rung)
+        if self._settings.keyframes == "generated":
+            return [prompt] * count
+        self._run.meter.stage("choosing keyframes", 0.25)
+        effort = self._settings.effort
+        avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
+        store = self.store(choice.rung)
+
+        def job(number: int, generated: bool) -> TrialJob:
+            # Measured at the coded size: the upscaler is the same for both kinds.
+            return TrialJob(
+                self._part(store, number, effort.keyframe_pictures),
+                size.width,
+                size.height,
+                FULL_SIZE,
+                avc,
+                prompt if generated else None,
+                tuple(min(HIGHEST_CRF, max(LOWEST_CRF, crf + d)) for d in (-1.0, 3.0)),
+            )
+
+        chosen = keyframe_choice.choose_keyframes(count, job, self._run.pool, self._run.meter.at)
+        return [prompt if generated else None for generated in chosen]
+
+    def _prompt(self, size: CodedSize, rung: Fraction) -> PromptChoice:
+        """Return the prompt choice for a coded size; prompts are measured once, at the size of `rung`."""
+        settings = self._settings
+        if self._video_bits is None:
+            assert settings.quality is not None
+            return PromptChoice(quality_to_prompt_scale_index(settings.quality), settings.model)
+        if self._prompt_sizes is None:
+            store = self.store(rung)
+            sizes = keyframe_choice.measure_prompt_sizes(
+                store,
+                keyframe_choice.sampled_segments(len(self._counts)),
+                settings.model,
+                self._run.pool,
+            )
+            self._prompt_sizes = self.size(rung), sizes
+        measured, sizes = self._prompt_sizes
+        share = settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
+        bits = share * self._video_bits / len(self._counts)
+        # At one index the bits are in proportion to the samples.
+        return PromptChoice(sizes.index(bits * measured.samples / size.samples), settings.model)
+
+    def _bits_per_picture(self) -> float:
+        assert self._video_bits is not None
+        return self._video_bits / sum(self._counts)
+
+    @staticmethod
+    def _part(store: PictureStore, number: int, most: int) -> StoredPictures:
+        pictures = store.segment(number)
+        return replace(pictures, count=min(pictures.count, most))
+
+
 class _SequenceEncoder:
     """Encodes all segments at a position of the rate search, reusing what is known."""
 
@@ -419,11 +524,9 @@ class _SequenceEncoder:
                 choice = self._choices[number]
                 yield SegmentJob(number, pictures, self._avc, wanted[number], choice, run.folder)
 
-        done = 0
-        for result in run.pool.run(run_segment_job, jobs()):
+        for done, result in enumerate(run.pool.run(run_segment_job, jobs()), 1):
             self._known[result.number, result.crf] = result
             self._store.release(result.number)
-            done += 1
             run.encodes += 1
             run.meter.at(done / len(missing))
         return [self._known[number, crf] for number, crf in wanted.items()]
@@ -476,9 +579,7 @@ class _SequenceEncoder:
         run = self._run
         counter = _Counter()
         segments = (result.load() for result in results)
-        write_file(
-            cast(BinaryIO, counter), self.plan(results), segments, run.source.side_packets
-        )
+        write_file(cast(BinaryIO, counter), self.plan(results), segments, run.source.side_packets)
         return counter.count
 
 

@@ -98,7 +98,7 @@ class WorkerPool:
         self._idle.put(process)
         if not succeeded:
             raise result
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment: dict[str, Any] = dict(os.environ)

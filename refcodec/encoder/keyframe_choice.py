@@ -3,52 +3,74 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.picture_store import PictureStore
-from refcodec.encoder.progress import ProgressMeter
-from refcodec.encoder.segment_job import PromptChoice, PromptSizeJob, run_prompt_size_job
-from refcodec.encoder.settings import EncoderSettings
+from refcodec.encoder.segment_job import PromptSizeJob, run_prompt_size_job
+from refcodec.encoder.trial import TrialJob, TrialPoint, distance_at, run_trial_job
 
 DEFAULT_PROMPT_SHARE = 0.38
 _SAMPLED_SEGMENTS = 6
 _PROBED = (0, 16, 32, 48, 63)
 
 
-def choose_prompt_scale_index(
-    store: PictureStore,
-    segment_count: int,
-    settings: EncoderSettings,
-    pool: WorkerPool,
-    video_bits: float,
-) -> int:
-    """Return the prompt_scale_index at which the prompts of the sequence take their share of `video_bits`."""
-    share = settings.prompt_share or DEFAULT_PROMPT_SHARE
-    wanted = share * video_bits / segment_count
-    count = min(segment_count, _SAMPLED_SEGMENTS)
-    sampled = [k * segment_count // count for k in range(count)]
+@dataclass(frozen=True, slots=True)
+class PromptSizes:
+    """Mean bits of a prompt for some prompt_scale_index values, at one coded size."""
 
-    jobs = (PromptSizeJob(store.segment(n), settings.model, _PROBED) for n in sampled)
+    log2_bits: tuple[float, ...]
+
+    def index(self, bits: float) -> int:
+        """Return the smallest prompt_scale_index whose prompts have at most `bits` bits in the mean.
+
+        Bits fall nearly exponentially with the index, so a few probes and straight lines are enough.
+        """
+        goal = math.log2(max(1.0, bits))
+        fitting = (q for q in range(64) if np.interp(q, _PROBED, self.log2_bits) <= goal)
+        return next(fitting, 63)
+
+
+def sampled_segments(segment_count: int, most: int = _SAMPLED_SEGMENTS) -> list[int]:
+    """Return the numbers of up to `most` segments, spread evenly."""
+    count = min(segment_count, most)
+    return [(2 * k + 1) * segment_count // (2 * count) for k in range(count)]
+
+
+def measure_prompt_sizes(
+    store: PictureStore, numbers: Sequence[int], model: Path | None, pool: WorkerPool
+) -> PromptSizes:
+    """Return the mean prompt sizes of the segments `numbers` (ascending) of a store."""
+    jobs = (PromptSizeJob(store.segment(number), model, _PROBED) for number in numbers)
     columns = zip(*pool.run(run_prompt_size_job, jobs), strict=True)
-    # Bits fall nearly exponentially with the index, so a few probes and straight lines are enough.
-    sizes = [math.log2(max(1.0, sum(column) / count)) for column in columns]
-    fitting = (q for q in range(64) if np.interp(q, _PROBED, sizes) <= math.log2(wanted))
-    return next(fitting, 63)
+    return PromptSizes(tuple(math.log2(max(1.0, sum(c) / len(c))) for c in columns))
+
+
+def prefer_generated(generated: Sequence[TrialPoint], coded: Sequence[TrialPoint]) -> bool:
+    """Return whether a generated keyframe gives the smaller distance at equal bits.
+
+    The bits are the geometric mean of all trials, so that neither kind is judged far from its own points.
+    """
+    logs = [math.log2(point.bits) for point in (*generated, *coded)]
+    bits = 2.0 ** (sum(logs) / len(logs))
+    return distance_at(generated, bits) < distance_at(coded, bits)
 
 
 def choose_keyframes(
-    store: PictureStore,
-    segment_count: int,
-    choice: PromptChoice,
-    avc: AvcSettings,
-    crf: float,
-    pool: WorkerPool,
-    folder: Path,
-    meter: ProgressMeter,
-) -> list[PromptChoice | None]:
-    """Return for each segment the prompt choice, or None where an ordinary IDR picture is the better keyframe."""
-    return [choice] * segment_count
+    count: int, job: Callable[[int, bool], TrialJob], pool: WorkerPool, at: Callable[[float], None]
+) -> list[bool]:
+    """Return for each of `count` segments whether its keyframe is generated, by trial encodes of both kinds.
+
+    job(number, generated) makes a trial; at(part) is told the part that is done.
+    """
+    jobs = (job(number, generated) for number in range(count) for generated in (True, False))
+    points: list[list[TrialPoint]] = []
+    for found in pool.run(run_trial_job, jobs):
+        points.append(found)
+        at(len(points) / (2 * count))
+    pairs = zip(points[::2], points[1::2], strict=True)
+    return [prefer_generated(generated, coded) for generated, coded in pairs]

@@ -149,6 +149,7 @@ class MediaSource:
         )
         self._threads = threads
         self._origin = Fraction(0)
+        self._interlaced = False
         self._timed = False  # raw streams carry no times: they cannot be sought
         self.description = self._describe(side_tracks)
         self._first_time: Fraction | None = None
@@ -220,7 +221,10 @@ class MediaSource:
                     continue
                 if packet.size > _LARGEST_SIDE_TRACK_UNIT:
                     raise errors.error(
-                        "HYP-E-IN-07", element="packet size", value=packet.size, source=str(self.path)
+                        "HYP-E-IN-07",
+                        element="packet size",
+                        value=packet.size,
+                        source=str(self.path),
                     )
                 yield SidePacket(number, stamp - round(zero / base), duration, bytes(packet))
 
@@ -280,7 +284,7 @@ class MediaSource:
                     )
             colour = _colour(first)
             conversions = []
-            if first.interlaced_frame:
+            if self._interlaced:
                 conversions.append("deinterlaced")
             if first.format.name not in _PLANAR_420:
                 conversions.append(f"{first.format.name} to 8-bit 4:2:0")
@@ -299,7 +303,7 @@ class MediaSource:
                 sample_aspect_ratio=aspect,
                 orientation=orientation,
                 colour=colour,
-                interlaced=bool(first.interlaced_frame),
+                interlaced=self._interlaced,
                 nominal_rate=_nominal_rate(stream),
                 time_base=Fraction(stream.time_base),
                 side_tracks=_side_tracks(container) if side_tracks else (),
@@ -314,9 +318,7 @@ class MediaSource:
 
     # ------------------------------------------------------------------------------------ decoding
 
-    def _frames(
-        self, container: Any, seek_to: Fraction | None
-    ) -> Iterator[tuple[Any, Fraction]]:
+    def _frames(self, container: Any, seek_to: Fraction | None) -> Iterator[tuple[Any, Fraction]]:
         """Yield decoded frames with their stream time in seconds, interlaced ones deinterlaced."""
         stream = self._video(container)
         stream.thread_type = "AUTO"
@@ -326,13 +328,12 @@ class MediaSource:
         if seek_to is not None and self._timed:
             container.seek(int(seek_to / base), stream=stream, backward=True)
         deinterlacer: _Deinterlacer | None = None
-        number = 0
-        for frame in self._decoded(container, stream):
+        for number, frame in enumerate(self._decoded(container, stream)):
             self._timed = frame.pts is not None
             stamp = frame.pts * base if self._timed else number / rate
-            number += 1
             if deinterlacer is None and frame.interlaced_frame:
                 deinterlacer = _Deinterlacer(frame)
+                self._interlaced = True
             if deinterlacer is None:
                 yield frame, stamp
             else:
@@ -463,9 +464,7 @@ def _demuxed(container: Any, streams: list[Any], path: Path) -> Iterator[Any]:
     try:
         yield from container.demux(streams)
     except (av.error.FFmpegError, OSError) as problem:
-        raise errors.error(
-            "HYP-E-IN-07", detail=_reason(problem), source=str(path)
-        ) from problem
+        raise errors.error("HYP-E-IN-07", detail=_reason(problem), source=str(path)) from problem
 
 
 def _reason(problem: BaseException) -> str:

@@ -126,3 +126,15 @@ def _padded(picture: Picture, width: int, height: int) -> Picture:
         missing = height // divisor - plane.shape[0], width // divisor - plane.shape[1]
         planes.append(np.pad(plane, ((0, missing[0]), (0, missing[1])), mode="edge"))
     return Picture(*planes)
+
+
+def cropped(picture: Picture, width: int, height: int) -> Picture:
+    """Return the top left part of a picture: the opposite of padding."""
+    if (picture.width, picture.height) == (width, height):
+        return picture
+    chroma = (height + 1) // 2, (width + 1) // 2
+    return Picture(
+        np.ascontiguousarray(picture.y[:height, :width]),
+        np.ascontiguousarray(picture.u[: chroma[0], : chroma[1]]),
+        np.ascontiguousarray(picture.v[: chroma[0], : chroma[1]]),
+    )

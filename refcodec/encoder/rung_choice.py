@@ -1,18 +1,33 @@
-"""The rung of the size ladder for a sequence (design decision D7)."""
+"""The rung of the size ladder for a sequence, chosen by measuring (design decision D7)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
 
+from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
-from refcodec.encoder.media_source import MediaSource, SourceDescription
-from refcodec.encoder.progress import ProgressMeter
-from refcodec.encoder.resizing import coded_size, rungs
-from refcodec.encoder.settings import EncoderSettings
-from refcodec.encoder.timing import Timing
+from refcodec.encoder.media_source import SourceDescription
+from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.rate_control import initial_crf
+from refcodec.encoder.resizing import CodedSize, coded_size, rungs
+from refcodec.encoder.segment_job import PromptChoice
+from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF, EncoderSettings
+from refcodec.encoder.trial import TrialJob, TrialPoint, crf_at, distance_at, run_trial_job
 
 _ENOUGH_BITS = 0.012
 """Bits per luma sample from which a rung is not too large, for choosing without measuring."""
+_SPREAD = 4.0
+"""Distance of the two rate factors of a trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class RungChoice:
+    """rung: the chosen one; crf: what its trials say about the rate factor, or None without trials."""
+
+    rung: Fraction
+    crf: float | None
 
 
 def candidates(about: SourceDescription, settings: EncoderSettings) -> list[Fraction]:
@@ -22,28 +37,95 @@ def candidates(about: SourceDescription, settings: EncoderSettings) -> list[Frac
     return rungs(about.width, about.height)
 
 
-def choose(
-    source: MediaSource,
-    settings: EncoderSettings,
-    timing: Timing,
-    starts: tuple[int, ...],
-    sizes: list[Fraction],
-    pool: WorkerPool,
-    meter: ProgressMeter,
-    target_size: float | None,
-) -> Fraction:
-    """Return the rung for the sequence."""
-    if len(sizes) == 1 or target_size is None:
-        return sizes[0]
-    return by_bits_per_sample(source.description, starts[-1], sizes, target_size)
-
-
 def by_bits_per_sample(
     about: SourceDescription, picture_count: int, sizes: list[Fraction], target_size: float
 ) -> Fraction:
-    """Return the largest rung at which a sample gets enough bits."""
+    """Return the largest rung at which a sample gets enough bits; target_size in bytes."""
     for rung in sizes:
         samples = coded_size(about.width, about.height, rung).samples * picture_count
         if target_size * 8 / samples >= _ENOUGH_BITS:
             return rung
     return sizes[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class RungTrials:
+    """Everything that the trials of a sequence need. pictures: gives those of a segment at full size; numbers:
+    segments that are tried; bits_per_picture: what the rate allows; prompt: the prompt choice for a coded size."""
+
+    about: SourceDescription
+    pictures: Callable[[int], StoredPictures]
+    numbers: tuple[int, ...]
+    avc: AvcSettings
+    bits_per_picture: float
+    prompt: Callable[[CodedSize], PromptChoice | None]
+    pool: WorkerPool
+    measured: dict[Fraction, tuple[float, float]] = field(default_factory=dict)
+
+    def measure(self, rung: Fraction) -> tuple[float, float]:
+        """Return distance and rate factor at the allowed bits, means over the tried segments."""
+        if rung not in self.measured:
+            self.measured[rung] = self._measure(rung)
+        return self.measured[rung]
+
+    def _measure(self, rung: Fraction) -> tuple[float, float]:
+        size = coded_size(self.about.width, self.about.height, rung)
+        guess = initial_crf(self.bits_per_picture / size.samples)
+        prompt = self.prompt(size)
+        crfs: dict[int, tuple[float, ...]] = {
+            number: (_clamped(guess), _clamped(guess + _SPREAD)) for number in self.numbers
+        }
+        points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
+        for _ in range(2):
+            jobs = [
+                TrialJob(
+                    self.pictures(number), self.about.width, self.about.height, rung,
+                    self.avc, prompt, tried,
+                )
+                for number, tried in crfs.items()
+            ]  # fmt: skip
+            for number, found in zip(crfs, self.pool.run(run_trial_job, jobs), strict=True):
+                points[number] += found
+            crfs = self._further(points)
+            if not crfs:
+                break
+        distances = [distance_at(points[n], self._bits(n)) for n in self.numbers]
+        factors = [crf_at(points[n], self._bits(n)) for n in self.numbers]
+        if min(point.bits / self._bits(n) for n in self.numbers for point in points[n]) > 1.15:
+            return float("inf"), HIGHEST_CRF
+        return sum(distances) / len(distances), sum(factors) / len(factors)
+
+    def _bits(self, number: int) -> float:
+        return self.bits_per_picture * self.pictures(number).count
+
+    def _further(self, points: dict[int, list[TrialPoint]]) -> dict[int, tuple[float, ...]]:
+        """Return rate factors for segments whose trials lie too far from the allowed bits for a straight line."""
+        further: dict[int, tuple[float, ...]] = {}
+        for number, known in points.items():
+            ratios = [point.bits / self._bits(number) for point in known]
+            if min(ratios) > 1.25 or max(ratios) < 0.8:
+                crf = _clamped(crf_at(known, self._bits(number)))
+                if all(abs(crf - point.crf) > 0.5 for point in known):
+                    further[number] = (crf,)
+        return further
+
+
+def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungChoice:
+    """Return the rung with the smallest distance, going from `start` to better neighbours only: the distance
+    has one minimum over the ladder in practice, and a trial at a large rung is not cheap."""
+    best = sizes.index(start)
+    for direction in (-1, 1):
+        moved = False
+        while (
+            0 <= best + direction < len(sizes)
+            and trials.measure(sizes[best + direction])[0] < trials.measure(sizes[best])[0]
+        ):
+            best += direction
+            moved = True
+        if moved:
+            break
+    return RungChoice(sizes[best], trials.measure(sizes[best])[1])
+
+
+def _clamped(crf: float) -> float:
+    return min(HIGHEST_CRF, max(LOWEST_CRF, crf))

@@ -61,7 +61,7 @@ class SegmentResult:
     def load(self) -> CodedSegment:
         """Read the coded segment."""
         with self.path.open("rb") as file:
-            return pickle.load(file)  # type: ignore[no-any-return]
+            return pickle.load(file)
 
 
 def run_segment_job(job: SegmentJob) -> SegmentResult:
@@ -116,7 +116,7 @@ def run_prompt_size_job(job: PromptSizeJob) -> list[float]:
 def _kept(path: Path, make: Callable[[], Kept]) -> Kept:
     if path.exists():
         with path.open("rb") as file:
-            return pickle.load(file)  # type: ignore[no-any-return]
+            return pickle.load(file)
     value = make()
     _keep(path, value)
     return value

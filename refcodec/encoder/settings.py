@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from refcodec import errors
@@ -33,41 +32,30 @@ class Preset:
 
     name: str
     x264_preset: str
-    trial_preset: str
-    """x264 preset of the trial encodes that choose the rung of the ladder."""
-    trial_segments: int
-    """Segments that are encoded to choose the rung; 0: the rung follows from the bits per sample."""
-    trial_pictures: int
-    """Pictures of a trial segment at most."""
-    keyframe_trials: bool
-    """Whether generated and coded keyframes are compared by real encodes."""
-    overrides: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    overrides: tuple[tuple[str, str], ...]
     """x264 parameters that differ from its preset."""
+    trial_preset: str
+    """x264 preset of the trial encodes that choose rung and keyframes."""
+    trial_overrides: tuple[tuple[str, str], ...]
+    rung_segments: int
+    """Segments that are tried to choose the rung; 0: the rung follows from the bits per sample."""
+    rung_pictures: int
+    """Pictures of such a segment at most."""
+    keyframe_pictures: int
+    """Pictures of each segment that are coded both ways to choose its kind of keyframe."""
 
 
-_COMMON = {"aq-mode": "1", "rc-lookahead": "60", "bframes": "5", "b-adapt": "2", "weightp": "2"}
+# mbtree also keeps the hidden picture near-lossless: without it adaptive quantisation coarsens it to 35 dB.
+_FULL = (("mbtree", "1"), ("rc-lookahead", "60"), ("b-adapt", "2"))
+_QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
-    "fast": Preset(
-        "fast", "veryfast", "superfast", 0, 0, False, MappingProxyType({"bframes": "3"})
-    ),
+    "fast": Preset("fast", "veryfast", _QUICK, "veryfast", _QUICK, 0, 0, 16),
     "medium": Preset(
-        "medium",
-        "medium",
-        "veryfast",
-        1,
-        96,
-        True,
-        MappingProxyType(_COMMON | {"ref": "4"}),
+        "medium", "medium", (*_FULL, ("bframes", "5"), ("ref", "4")), "veryfast", _QUICK, 1, 160, 48
     ),
     "slow": Preset(
-        "slow",
-        "slower",
-        "faster",
-        3,
-        128,
-        True,
-        MappingProxyType(_COMMON | {"ref": "6", "bframes": "8"}),
+        "slow", "slower", (*_FULL, ("bframes", "8"), ("ref", "6")), "faster", _QUICK, 3, 200, 160
     ),
 }
 

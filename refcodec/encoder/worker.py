@@ -47,6 +47,6 @@ def main() -> None:
             return
         try:
             answer = (True, function(argument))
-        except Exception as problem:  # noqa: BLE001  every failure goes to the caller
+        except Exception as problem:
             answer = (False, problem)
         send(answers, answer)

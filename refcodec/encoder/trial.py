@@ -1,0 +1,106 @@
+"""Trial encodes: what a segment costs and how it looks at some rung, with one kind of keyframe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from refcodec.encoder.avc_job import AvcSettings, encode_packets
+from refcodec.encoder.perceptual_measure import perceptual_distance
+from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.prompts import prompter
+from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
+from refcodec.encoder.segment_job import PromptChoice
+from refcodec.picture import Picture
+from refcodec.upscaling import Upscaler
+
+_SCORED_PICTURES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJob:
+    """pictures: of the full size; width, height: presentation size; avc: its size is replaced by that of the
+    rung; crfs: rate factors to try."""
+
+    pictures: StoredPictures
+    width: int
+    height: int
+    rung: Fraction
+    avc: AvcSettings
+    prompt: PromptChoice | None
+    crfs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPoint:
+    """Bits of a trial encode, prompt included, and its perceptual distance to the source (mean)."""
+
+    crf: float
+    bits: float
+    distance: float
+
+
+def run_trial_job(job: TrialJob) -> list[TrialPoint]:
+    """Encode the segment at each rate factor and measure it at presentation size."""
+    size = coded_size(job.width, job.height, job.rung)
+    source = [cropped(picture, job.width, job.height) for picture in job.pictures]
+    pictures = [to_grid(picture, size) for picture in source]
+    avc = replace(job.avc, size=size)
+    prompt = None
+    if job.prompt is not None:
+        maker = prompter(job.prompt.model)
+        prompt = maker.prompt(pictures[0], job.prompt.prompt_scale_index)
+    hidden = 0 if prompt is None else 1
+    points = []
+    for crf in job.crfs:
+        packets = encode_packets(pictures, avc, crf, None if prompt is None else prompt.picture)
+        count = sum(packet.size for packet in packets[hidden:])
+        if prompt is not None:
+            count += len(prompt.data)
+        points.append(TrialPoint(crf, 8.0 * count, _distance(packets, hidden, source)))
+    return points
+
+
+def _distance(packets: list[Any], hidden: int, source: list[Picture]) -> float:
+    """Return the mean distance of some pictures, spread evenly over the segment."""
+    step = max(1, len(source) // _SCORED_PICTURES)
+    wanted = range(step // 2, len(source), step)
+    decoder: Any = av.CodecContext.create("h264", "r")
+    frames = [frame for packet in packets for frame in decoder.decode(packet)]
+    frames += decoder.decode(None)
+    size, shown = frames[0], source[0]
+    upscaler = Upscaler(size.width, size.height, shown.width, shown.height)
+    total = 0.0
+    for number in wanted:
+        decoded = upscaler.upscale(frame_to_picture(frames[number + hidden]).planes)
+        total += perceptual_distance(source[number], decoded)
+    return total / len(wanted)
+
+
+def distance_at(points: Sequence[TrialPoint], bits: float) -> float:
+    """Return the distance at a number of bits, on the line through the two nearest points in log2(bits)."""
+    goal = math.log2(bits)
+    near = sorted(points, key=lambda point: abs(math.log2(point.bits) - goal))[:2]
+    a = near[0]
+    if len(near) < 2 or near[0].bits == near[1].bits:
+        return a.distance
+    b = near[1]
+    slope = (b.distance - a.distance) / (math.log2(b.bits) - math.log2(a.bits))
+    return a.distance + min(0.0, slope) * (goal - math.log2(a.bits))
+
+
+def crf_at(points: Sequence[TrialPoint], bits: float) -> float:
+    """Return the rate factor that should give a number of bits, by the same line."""
+    goal = math.log2(bits)
+    near = sorted(points, key=lambda point: abs(math.log2(point.bits) - goal))[:2]
+    a = near[0]
+    slope = -0.15
+    if len(near) == 2 and near[1].crf != a.crf:
+        slope = (math.log2(near[1].bits) - math.log2(a.bits)) / (near[1].crf - a.crf)
+        slope = min(-0.05, max(-0.4, slope))
+    return a.crf + (goal - math.log2(a.bits)) / slope
