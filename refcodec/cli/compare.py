@@ -37,7 +37,7 @@ def compare(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Of psnr_y, ms_ssim, ssimulacra2, lpips_alex, lpips_squeeze, temporal. [default: all that can be taken]"
+            help="Of psnr_y, ms_ssim, lpips_alex, lpips_squeeze, temporal. [default: all that can be taken]"
         ),
     ] = None,
     every: Annotated[
@@ -67,8 +67,7 @@ def compare(
 ) -> None:
     """Compare HYP files with their source and with other codecs at the same total rate.
 
-    Prints a table. Without LPIPS weights the perceptual measures are MS-SSIM and, where its library
-    is installed, SSIMULACRA 2; the report says which were taken.
+    Prints a table. Without LPIPS weights the perceptual measure is MS-SSIM; the report says so.
 
     \b
     Examples:

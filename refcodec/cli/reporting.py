@@ -44,11 +44,12 @@ def error_text(error: HypError) -> str:
         lines.append(f"  allowed: {allowed}")
     if error.detail:
         lines.append(f"  detail: {error.detail}")
-    lines.append(f"  what to do: {_advice(error)}")
+    lines.append(f"  what to do: {advice(error)}")
     return "\n".join(lines)
 
 
-def _advice(error: HypError) -> str:
+def advice(error: HypError) -> str:
+    """Return what the reader of `error` can do next."""
     if error.klass == "usage":
         return error.reaction
     cite = f"hyp spec cite {error.id}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from refcodec.cli.files import check_input
-from refcodec.cli.reporting import REJECTED, print_json
+from refcodec.cli.files import STANDARD, check_input
+from refcodec.cli.reporting import REJECTED, advice, print_json
 
 
 def validate(
@@ -33,14 +34,17 @@ def validate(
     broken = False
     found = {}
     for file in files:
-        findings = run(file)
-        broken |= bool(findings)
-        found[str(file)] = [finding.as_dict() for finding in findings]
-        if not json:
-            for finding in findings:
-                print(f"{file}: {finding}")
-            verdict = f"{len(findings)} findings" if findings else "conforms"
-            print(f"{file}: {verdict}")
+        report = run(sys.stdin.buffer if str(file) == STANDARD else file)
+        broken |= not report.conforming
+        found[str(file)] = [finding.as_dict() for finding in report]
+        if json:
+            continue
+        for finding in report:
+            print(f"{file}: {finding}")
+        if report.conforming:
+            print(f"{file}: conforms")
+        else:
+            print(f"{file}: {report.count} findings; the first: {advice(report[0].error)}")
     if json:
         print_json(found)
     if broken:

@@ -272,7 +272,7 @@ def _nal_unit(holder: TracedElement, sets: _ParameterSets) -> Iterator[Traced]:
 
 
 def _chroma_format(sets: _ParameterSets) -> dict[str, int]:
-    sps = next(iter(sets.sps.values()), {})
+    sps: dict[str, int] = next(iter(sets.sps.values()), {})
     return {"chroma_format_idc": sps.get("chroma_format_idc", 1)}
 
 
