@@ -37,21 +37,21 @@ class Finding:
 class ValidationReport(list[Finding]):
     """The findings in the order of the file; empty when it conforms.
 
-    The first LONGEST_REPORT are kept; `count` counts all.
+    The first LONGEST_REPORT are kept; `total` counts all.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
+        self.total = 0
 
     @property
     def conforming(self) -> bool:
         """Whether no requirement is broken."""
-        return not self.count
+        return not self.total
 
     def add(self, error: HypError) -> None:
         """Add the finding of `error`."""
-        self.count += 1
+        self.total += 1
         if len(self) < LONGEST_REPORT:
             self.append(Finding(requirement_of(error), error))
 
