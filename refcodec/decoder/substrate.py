@@ -76,8 +76,7 @@ class LibavSubstrate:
     @staticmethod
     def _frames(context: Any, units: Sequence[bytes]) -> Iterator[Any]:
         for number, data in enumerate(units):
-            packet = av.Packet(data)
-            packet.pts = packet.dts = number
+            packet = _packet(data, number)
             yield from context.decode(packet)
         yield from context.decode(None)
         context.flush_buffers()
@@ -128,8 +127,7 @@ class LibavSubstrate:
         damaged = len(units)
         cause: av.error.FFmpegError | None = None
         for number, data in enumerate(units):
-            packet = av.Packet(data)
-            packet.pts = packet.dts = number
+            packet = _packet(data, number)
             try:
                 frames += context.decode(packet)
             except av.error.FFmpegError as error:
@@ -153,3 +151,15 @@ class LibavSubstrate:
             value=damaged - hidden,
             detail=None if cause is None else f"libavcodec: {cause.strerror}.",
         ) from cause
+
+
+def _packet(data: bytes, number: int) -> Any:
+    """Return a packet with a copy of `data`.
+
+    A packet that kept `data` itself would be freed by libavcodec's threads with the interpreter
+    lock, which who closes the decoder holds while it waits for those threads.
+    """
+    packet = av.Packet(len(data))
+    packet.update(data)
+    packet.pts = packet.dts = number
+    return packet

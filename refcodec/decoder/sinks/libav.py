@@ -58,7 +58,7 @@ class LibavSink:
 
     def picture(self, picture: Picture, time: Fraction) -> None:
         """Append a picture that is presented at `time` seconds, a multiple of the tick."""
-        frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+        frame: Any = av.VideoFrame(picture.width, picture.height, "yuv420p")
         for target, plane in zip(frame.planes, picture.planes, strict=True):
             rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
             rows[: plane.shape[0], : plane.shape[1]] = plane
