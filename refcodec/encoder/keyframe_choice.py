@@ -61,16 +61,17 @@ def prefer_generated(generated: Sequence[TrialPoint], coded: Sequence[TrialPoint
 
 
 def choose_keyframes(
-    count: int, job: Callable[[int, bool], TrialJob], pool: WorkerPool, at: Callable[[float], None]
+    count: int, job: Callable[[int, bool], TrialJob], pool: WorkerPool, done: Callable[[int], None]
 ) -> list[bool]:
     """Return for each of `count` segments whether its keyframe is generated, by trial encodes of both kinds.
 
-    job(number, generated) makes a trial; at(part) is told the part that is done.
+    job(number, generated) makes a trial; done(number) is told when a segment is decided.
     """
     jobs = (job(number, generated) for number in range(count) for generated in (True, False))
     points: list[list[TrialPoint]] = []
     for found in pool.run(run_trial_job, jobs):
         points.append(found)
-        at(len(points) / (2 * count))
+        if len(points) % 2 == 0:
+            done(len(points) // 2 - 1)
     pairs = zip(points[::2], points[1::2], strict=True)
     return [prefer_generated(generated, coded) for generated, coded in pairs]

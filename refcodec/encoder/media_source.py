@@ -9,7 +9,7 @@ Damaged sources are refused, not concealed; only pictures before the first clean
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -258,10 +258,8 @@ class MediaSource:
         with self._opened() as container:
             stream = self._video(container)
             frames = self._frames(container, None)
-            try:
+            with closing(frames):
                 first, stamp = next(frames, (None, Fraction(0)))
-            finally:
-                frames.close()
             if first is None:
                 raise errors.error(
                     "HYP-E-IN-02", source=str(self.path), detail="No picture could be decoded."
@@ -318,7 +316,9 @@ class MediaSource:
 
     # ------------------------------------------------------------------------------------ decoding
 
-    def _frames(self, container: Any, seek_to: Fraction | None) -> Iterator[tuple[Any, Fraction]]:
+    def _frames(
+        self, container: Any, seek_to: Fraction | None
+    ) -> Generator[tuple[Any, Fraction], None, None]:
         """Yield decoded frames with their stream time in seconds, interlaced ones deinterlaced."""
         stream = self._video(container)
         stream.thread_type = "AUTO"

@@ -62,4 +62,4 @@ def _blocks(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = plane.shape[0] // 2, plane.shape[1] // 2
     cut = plane[: 2 * height, : 2 * width]
-    return (cut[::2, ::2] + cut[1::2, ::2] + cut[::2, 1::2] + cut[1::2, 1::2]) / 4
+    return (cut[::2, ::2] + cut[1::2, ::2] + cut[::2, 1::2] + cut[1::2, 1::2]) * np.float32(0.25)

@@ -69,9 +69,11 @@ class PictureStore:
         if not self.keeps_all:
             self._path(number).unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Stop reading the source."""
+    def clear(self) -> None:
+        """Remove all pictures and stop reading the source."""
         self._pictures = None
+        for number in range(len(self._starts) - 1):
+            self._path(number).unlink(missing_ok=True)
 
     def _path(self, number: int) -> Path:
         size = self._size

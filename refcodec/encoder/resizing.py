@@ -86,7 +86,7 @@ def scaled(picture: Picture, width: int, height: int) -> Picture:
 
 def picture_to_frame(picture: Picture) -> Any:
     """Return a libav frame (yuv420p) with the samples of a picture of even size."""
-    frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+    frame: Any = av.VideoFrame(picture.width, picture.height, "yuv420p")
     for plane, samples in zip(frame.planes, picture.planes, strict=True):
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         rows[: samples.shape[0], : samples.shape[1]] = samples

@@ -1,0 +1,25 @@
+"""What all parts of one encode share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from refcodec.encoder.jobs import WorkerPool
+from refcodec.encoder.media_source import MediaSource
+from refcodec.encoder.progress import ProgressMeter
+from refcodec.encoder.settings import EncoderSettings
+from refcodec.encoder.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeContext:
+    """use_generator: whether keyframes may be generated; folder: for intermediate files."""
+
+    source: MediaSource
+    settings: EncoderSettings
+    survey: Survey
+    use_generator: bool
+    pool: WorkerPool
+    meter: ProgressMeter
+    folder: Path

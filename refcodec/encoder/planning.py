@@ -1,0 +1,172 @@
+"""Decisions before the sequence is encoded: rung, prompts, kinds of keyframes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from refcodec.encoder import keyframe_choice, rung_choice
+from refcodec.encoder.avc_job import AvcSettings
+from refcodec.encoder.context import EncodeContext
+from refcodec.encoder.picture_store import PictureStore, StoredPictures
+from refcodec.encoder.rate_control import initial_crf
+from refcodec.encoder.resizing import CodedSize, coded_size
+from refcodec.encoder.rung_choice import RungChoice
+from refcodec.encoder.segment_job import PromptChoice
+from refcodec.encoder.settings import (
+    HIGHEST_CRF,
+    LOWEST_CRF,
+    quality_to_crf,
+    quality_to_prompt_scale_index,
+)
+from refcodec.encoder.trial import TrialJob
+
+_FULL_SIZE = Fraction(1)
+
+
+class Planner:
+    """Chooses rung, prompts and kinds of keyframes of a sequence."""
+
+    def __init__(self, context: EncodeContext, target_size: float | None) -> None:
+        """target_size: bytes of the whole file, or None with constant quality."""
+        self._context = context
+        self._about = context.source.description
+        self._settings = context.settings
+        self._counts = context.survey.segment_pictures
+        self._stores: dict[Fraction, PictureStore] = {}
+        self._prompt_sizes: tuple[CodedSize, keyframe_choice.PromptSizes] | None = None
+        self.rungs = rung_choice.candidates(self._about, context.settings)
+        self._video_bits = (
+            None if target_size is None else 8 * max(1.0, target_size - context.survey.side_size)
+        )
+
+    def size(self, rung: Fraction) -> CodedSize:
+        """Return the coded size of a rung."""
+        return coded_size(self._about.width, self._about.height, rung)
+
+    def store(self, rung: Fraction) -> PictureStore:
+        """Return the store of the pictures at a rung."""
+        if rung not in self._stores:
+            context = self._context
+            self._stores[rung] = PictureStore(
+                context.source, context.survey.starts, self.size(rung), context.folder
+            )
+        return self._stores[rung]
+
+    def avc(
+        self, size: CodedSize, preset: str, overrides: tuple[tuple[str, str], ...]
+    ) -> AvcSettings:
+        """Return the settings of x264 that all segments share."""
+        return AvcSettings(
+            size, self._context.survey.timing.rate, self._about.colour, preset, overrides
+        )
+
+    def first_crf(self, choice: RungChoice) -> float:
+        """Return where the search for the rate begins, or the rate factor of constant quality."""
+        if self._video_bits is None:
+            assert self._settings.quality is not None
+            return quality_to_crf(self._settings.quality)
+        if choice.crf is not None:
+            return min(HIGHEST_CRF, max(LOWEST_CRF, choice.crf))
+        return initial_crf(self._bits_per_picture() / self.size(choice.rung).samples)
+
+    def choose_rung(self) -> RungChoice:
+        """Return the rung: the only one, the one that the bits allow, or the best by trial encodes."""
+        if len(self.rungs) == 1 or self._video_bits is None:
+            return RungChoice(self.rungs[0], None)
+        start = rung_choice.by_bits_per_sample(
+            self._about, sum(self._counts), self.rungs, self._video_bits / 8
+        )
+        effort = self._settings.effort
+        if effort.rung_segments == 0:
+            return RungChoice(start, None)
+        self._context.meter.stage("choosing the coded size", 0.3)
+        numbers = tuple(keyframe_choice.sampled_segments(len(self._counts), effort.rung_segments))
+        kinds = [False]
+        if self._context.use_generator:
+            kinds = [True] if self._settings.keyframes == "generated" else [True, False]
+
+        def trials(generated: bool) -> rung_choice.RungTrials:
+            return rung_choice.RungTrials(
+                about=self._about,
+                pictures=lambda number: self._part(
+                    self.store(_FULL_SIZE), number, effort.rung_pictures
+                ),
+                numbers=numbers,
+                avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
+                bits_per_picture=self._bits_per_picture(),
+                prompt=(lambda size: self._prompt(size, start)) if generated else lambda size: None,
+                pool=self._context.pool,
+            )
+
+        # The better kind of keyframe at the first rung decides which kind climbs the ladder.
+        options = [trials(generated) for generated in kinds]
+        options.sort(key=lambda option: option.measure(start)[0])
+        choice = rung_choice.climb(self.rungs, start, options[0])
+        for rung, store in self._stores.items():
+            if rung != choice.rung:
+                store.clear()
+        return choice
+
+    def keyframes(self, choice: RungChoice, crf: float) -> list[PromptChoice | None]:
+        """Return for each segment how its keyframe is made: a prompt choice, or None for an ordinary IDR."""
+        count = len(self._counts)
+        if not self._context.use_generator:
+            return [None] * count
+        size = self.size(choice.rung)
+        prompt = self._prompt(size, choice.rung)
+        if self._settings.keyframes == "generated":
+            return [prompt] * count
+        self._context.meter.stage("choosing keyframes", 0.25)
+        effort = self._settings.effort
+        avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
+        store = self.store(choice.rung)
+
+        def job(number: int, generated: bool) -> TrialJob:
+            # Measured at the coded size: the upscaler is the same for both kinds.
+            return TrialJob(
+                self._part(store, number, effort.keyframe_pictures),
+                size.width,
+                size.height,
+                _FULL_SIZE,
+                avc,
+                prompt if generated else None,
+                tuple(min(HIGHEST_CRF, max(LOWEST_CRF, crf + d)) for d in (-1.0, 3.0)),
+            )
+
+        def done(number: int) -> None:
+            store.release(number)
+            self._context.meter.at((number + 1) / count)
+
+        chosen = keyframe_choice.choose_keyframes(count, job, self._context.pool, done)
+        return [prompt if generated else None for generated in chosen]
+
+    def _prompt(self, size: CodedSize, rung: Fraction) -> PromptChoice:
+        """Return the prompt choice for a coded size; prompts are measured once, at the size of `rung`."""
+        settings = self._settings
+        if self._video_bits is None:
+            assert settings.quality is not None
+            return PromptChoice(quality_to_prompt_scale_index(settings.quality), settings.model)
+        if self._prompt_sizes is None:
+            store = self.store(rung)
+            sizes = keyframe_choice.measure_prompt_sizes(
+                store,
+                keyframe_choice.sampled_segments(len(self._counts)),
+                settings.model,
+                self._context.pool,
+            )
+            self._prompt_sizes = self.size(rung), sizes
+        measured, sizes = self._prompt_sizes
+        share = settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
+        bits = share * self._video_bits / len(self._counts)
+        # At one index the bits are in proportion to the samples.
+        return PromptChoice(sizes.index(bits * measured.samples / size.samples), settings.model)
+
+    def _bits_per_picture(self) -> float:
+        assert self._video_bits is not None
+        return self._video_bits / sum(self._counts)
+
+    @staticmethod
+    def _part(store: PictureStore, number: int, most: int) -> StoredPictures:
+        pictures = store.segment(number)
+        return replace(pictures, count=min(pictures.count, most))

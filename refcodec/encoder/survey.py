@@ -1,0 +1,58 @@
+"""The first reading of a source: times of pictures, places of keyframes, size of the side tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from refcodec.encoder.media_source import MediaSource
+from refcodec.encoder.progress import ProgressMeter
+from refcodec.encoder.scene_cuts import FeatureExtractor, place_keyframes
+from refcodec.encoder.timing import Timing, find_timing
+
+MINIMUM_INTERVAL = 0.4
+"""Seconds between a keyframe and the next scene cut that gets one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """starts: first picture of each segment and, last, the number of pictures; side_size: bytes of the side
+    packets."""
+
+    timing: Timing
+    starts: tuple[int, ...]
+    side_size: int
+
+    @property
+    def picture_count(self) -> int:
+        """Pictures of the sequence."""
+        return self.starts[-1]
+
+    @property
+    def segment_count(self) -> int:
+        """Segments of the sequence."""
+        return len(self.starts) - 1
+
+    @property
+    def segment_pictures(self) -> list[int]:
+        """Pictures of each segment."""
+        return [end - begin for begin, end in pairwise(self.starts)]
+
+
+def survey_source(source: MediaSource, interval: float, meter: ProgressMeter) -> Survey:
+    """Read the source once; interval: longest segment in seconds."""
+    meter.stage("reading", 0.08)
+    extract = FeatureExtractor()
+    times, features = [], []
+    for picture in source.pictures():
+        times.append(picture.time)
+        features.append(extract(picture.picture))
+        meter.at(1 - 300 / (300 + len(times)))
+    about = source.description
+    timing = find_timing(times, about.nominal_rate, about.time_base)
+    seconds = [float(stamp * timing.tick) for stamp in timing.stamps]
+    starts = place_keyframes(
+        seconds, features, interval=interval, minimum_interval=min(MINIMUM_INTERVAL, interval)
+    )
+    side_size = sum(len(packet.data) for packet in source.side_packets())
+    return Survey(timing, (*starts, len(times)), side_size)
