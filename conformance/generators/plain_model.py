@@ -34,7 +34,9 @@ def plain_node(node: Node) -> dict[str, Any]:
 def plain_network(network: Network) -> dict[str, Any]:
     """Return a network as spec.model.integer_network takes it."""
     return {
-        "inputs": [{"name": i.name, "channels": i.channels, "lo": i.lo, "hi": i.hi} for i in network.inputs],
+        "inputs": [
+            {"name": i.name, "channels": i.channels, "lo": i.lo, "hi": i.hi} for i in network.inputs
+        ],
         "nodes": [plain_node(node) for node in network.nodes],
         "outputs": list(network.outputs),
     }

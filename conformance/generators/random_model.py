@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from refcodec.intnet.graph import Network
+from refcodec.intnet.graph import Array, Network
 from refcodec.intnet.model_file import write_model_file
 from refcodec.intnet.random_graph import Builder, Rng
 
@@ -71,7 +71,9 @@ def _context_b(rng: Rng, w: Widths) -> Network:
     b = Builder("context_b", rng)
     features = b.input("hyper_features", w.context, *STREAM)
     values = b.input("first_pass_values", w.latent, -31, 31)
-    x = b.add(b.head(features, w.context, *STREAM), b.conv("conv1x1", values, w.context, *STREAM), *STREAM)
+    x = b.add(
+        b.head(features, w.context, *STREAM), b.conv("conv1x1", values, w.context, *STREAM), *STREAM
+    )
     return b.build([_distribution(b, b.block(b.block(x)), w.latent)])
 
 
@@ -135,7 +137,7 @@ def write_random_model(
     networks = random_networks(seed, sizes)
     rng = np.random.default_rng([seed, 1])
     steps = 24 * np.exp2(np.arange(64) / 16)[:, None] * rng.uniform(0.75, 1.25, sizes.latent)
-    tables = {
+    tables: dict[str, Array] = {
         "gain": np.round(steps).astype(np.int32),
         "hyper_scale_index": rng.integers(12, 24, sizes.hyper).astype(np.int16),
     }

@@ -78,7 +78,14 @@ def _decode_excess(data: Any, state: Any, order: int) -> int:
 
 @_kernel
 def _decode_pass(
-    data: Any, state: Any, cumulative: Any, orders: Any, mean: Any, scale: Any, parity: int, values: Any
+    data: Any,
+    state: Any,
+    cumulative: Any,
+    orders: Any,
+    mean: Any,
+    scale: Any,
+    parity: int,
+    values: Any,
 ) -> int:
     channels, height, width = values.shape
     limit = data.size + _END_BYTES
@@ -99,7 +106,7 @@ def _decode_pass(
                 target = state[0] // unit
                 if target >= 32768:
                     return INVALID
-                low, high = np.int64(0), np.int64(33)
+                low, high = 0, 33
                 while high - low > 1:
                     middle = (low + high) >> 1
                     if cumulative[row + middle] <= target:
@@ -227,7 +234,14 @@ def _encode_excess(buffer: Any, state: Any, order: int, excess: int) -> None:
 
 @_kernel
 def _encode_pass(
-    buffer: Any, state: Any, cumulative: Any, orders: Any, mean: Any, scale: Any, parity: int, values: Any
+    buffer: Any,
+    state: Any,
+    cumulative: Any,
+    orders: Any,
+    mean: Any,
+    scale: Any,
+    parity: int,
+    values: Any,
 ) -> int:
     """Encode one pass; returns the number of elements that scale index 0 does not allow."""
     channels, height, width = values.shape
@@ -247,7 +261,7 @@ def _encode_pass(
                         refused += 1
                     continue
                 row = ((s << 3) + (m - (base << 3)) + 4) * 34
-                symbol = k + _OFFSET if -16 < k < 17 else np.int64(_ESCAPE)
+                symbol = k + _OFFSET if -16 < k < 17 else _ESCAPE
                 unit = state[1] >> 15
                 start = np.int64(cumulative[row + symbol])
                 state[0] += unit * start
@@ -255,14 +269,12 @@ def _encode_pass(
                 _encode_normalise(buffer, state)
                 if symbol == _ESCAPE:
                     _encode_bit(buffer, state, 1 if k < 0 else 0)
-                    _encode_excess(buffer, state, orders[s], -16 - k if k < 0 else k - 17)
+                    _encode_excess(buffer, state, int(orders[s]), int(-16 - k if k < 0 else k - 17))
     return refused
 
 
 @_kernel
-def _count_bits(
-    bits: Any, orders: Any, mean: Any, scale: Any, parity: int, values: Any
-) -> float:
+def _count_bits(bits: Any, orders: Any, mean: Any, scale: Any, parity: int, values: Any) -> float:
     channels, height, width = values.shape
     total = 0.0
     for c in range(channels):
@@ -277,7 +289,7 @@ def _count_bits(
                 if s == 0:
                     continue
                 k = np.int64(values[c, y, x]) - base
-                symbol = k + _OFFSET if -16 < k < 17 else np.int64(_ESCAPE)
+                symbol = k + _OFFSET if -16 < k < 17 else _ESCAPE
                 total += bits[((s << 3) + (m - (base << 3)) + 4) * 34 + symbol]
                 if symbol == _ESCAPE:
                     excess = -16 - k if k < 0 else k - 17

@@ -47,7 +47,9 @@ def _parameter(file: ModelFile, name: str, lo: int, hi: int) -> int:
     return value
 
 
-def _table(file: ModelFile, name: str, shape: tuple[int, ...], lo: int, hi: int) -> NDArray[np.int32]:
+def _table(
+    file: ModelFile, name: str, shape: tuple[int, ...], lo: int, hi: int
+) -> NDArray[np.int32]:
     table = file.tables.get(name)
     if table is None or table.shape != shape:
         raise _broken(f"tables.{name}", None if table is None else table.shape, str(shape))
@@ -58,19 +60,27 @@ def _table(file: ModelFile, name: str, shape: tuple[int, ...], lo: int, hi: int)
 
 
 def _inputs(
-    network: Network, required: Mapping[str, tuple[int, int, int]], optional: Mapping[str, tuple[int, int, int]]
+    network: Network,
+    required: Mapping[str, tuple[int, int, int]],
+    optional: Mapping[str, tuple[int, int, int]],
 ) -> None:
     """Check names, channels and ranges; the mappings give (channels, lo, hi) of what will be put in."""
     allowed = dict(required) | dict(optional)
     names = {item.name for item in network.inputs}
     if not set(required) <= names <= set(allowed):
-        raise _broken(f"inputs of {network.name}", ", ".join(sorted(names)), ", ".join(sorted(allowed)))
+        raise _broken(
+            f"inputs of {network.name}", ", ".join(sorted(names)), ", ".join(sorted(allowed))
+        )
     for item in network.inputs:
         channels, lo, hi = allowed[item.name]
         if item.channels != channels:
             raise _broken(f"channels of {network.name}.{item.name}", item.channels, channels)
         if item.lo > lo or item.hi < hi:
-            raise _broken(f"range of {network.name}.{item.name}", f"{item.lo}..{item.hi}", f"contains {lo}..{hi}")
+            raise _broken(
+                f"range of {network.name}.{item.name}",
+                f"{item.lo}..{item.hi}",
+                f"contains {lo}..{hi}",
+            )
 
 
 def _output(
@@ -87,14 +97,18 @@ def _output(
 
 def _scales(network: Network, inputs: Mapping[str, int]) -> dict[str, int]:
     try:
-        return infer_scales(network, {item.name: inputs.get(item.name, 1) for item in network.inputs})
+        return infer_scales(
+            network, {item.name: inputs.get(item.name, 1) for item in network.inputs}
+        )
     except ValueError as error:
         raise errors.error("HYP-E-NET-03", element=network.name, detail=f"{error}.") from error
 
 
 def _outputs(network: Network, names: tuple[str, ...] | None, count: int) -> None:
     if len(network.outputs) != count or (names is not None and set(network.outputs) != set(names)):
-        raise _broken(f"outputs of {network.name}", ", ".join(network.outputs), names or f"{count} output")
+        raise _broken(
+            f"outputs of {network.name}", ", ".join(network.outputs), names or f"{count} output"
+        )
 
 
 class Contract:
@@ -107,7 +121,11 @@ class Contract:
     def __init__(self, file: ModelFile, max_cost: int) -> None:
         missing = {"hyper", "context_a", "context_b", "stage1", "stage2"} ^ set(file.networks)
         if missing:
-            raise _broken("networks", ", ".join(sorted(file.networks)), "hyper, context_a, context_b, stage1, stage2")
+            raise _broken(
+                "networks",
+                ", ".join(sorted(file.networks)),
+                "hyper, context_a, context_b, stage1, stage2",
+            )
         c = self.latent_channels = _parameter(file, "latent_channels", 1, 1024)
         cz = self.hyper_channels = _parameter(file, "hyper_channels", 1, 1024)
         _parameter(file, "scale_count", SCALE_COUNT, SCALE_COUNT)
@@ -133,7 +151,9 @@ class Contract:
         values = next((i for i in context_b.inputs if i.name == "first_pass_values"), None)
         own = (c, 0, 0) if values is None else (c, values.lo, values.hi)
         if values is not None and not values.lo <= 0 <= values.hi:
-            raise _broken("range of context_b.first_pass_values", f"{values.lo}..{values.hi}", "contains 0")
+            raise _broken(
+                "range of context_b.first_pass_values", f"{values.lo}..{values.hi}", "contains 0"
+            )
         _inputs(context_b, {"hyper_features": features, "first_pass_values": own}, q)
         _outputs(context_b, None, 1)
         _output(context_b, context_b.outputs[0], _scales(context_b, {}), 1, 2 * c)
@@ -156,12 +176,17 @@ class Contract:
             raise _broken("range of stage2.planes", f"{planes[1]}..{planes[2]}", (0, 255))
 
         per_latent = multiplications(hyper, _ones(hyper)) / HYPER_FACTOR**2
-        per_latent += sum(multiplications(net, _ones(net)) for net in (context_a, context_b, stage1))
+        per_latent += sum(
+            multiplications(net, _ones(net)) for net in (context_a, context_b, stage1)
+        )
         per_latent += multiplications(stage2, sizes)
         self.cost = per_latent / LUMA_PER_LATENT
         if self.cost > max_cost:
             raise errors.error(
-                "HYP-E-NET-08", element="multiplications per luma sample", value=round(self.cost), allowed=(0, max_cost)
+                "HYP-E-NET-08",
+                element="multiplications per luma sample",
+                value=round(self.cost),
+                allowed=(0, max_cost),
             )
 
 

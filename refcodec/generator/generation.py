@@ -97,4 +97,6 @@ def generate(
     result is the same for every backend and number of threads. Raises HYP-E-GEN-03 for sizes beyond all
     levels and ValueError for wrong arguments.
     """
-    return assemble_planes(control_points(model, values, q, backend=backend, threads=threads)["planes"])
+    return assemble_planes(
+        control_points(model, values, q, backend=backend, threads=threads)["planes"]
+    )

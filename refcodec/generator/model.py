@@ -52,7 +52,11 @@ class GeneratorModel:
         """(#gen.size) Refuse sizes beyond the largest level before anything is allocated. Raises HYP-E-GEN-03."""
         count = _largest("max_coded_samples") // LUMA_PER_LATENT
         side = _largest("max_dimension") // 16
-        if not (0 < latent_width <= side and 0 < latent_height <= side and latent_width * latent_height <= count):
+        if not (
+            0 < latent_width <= side
+            and 0 < latent_height <= side
+            and latent_width * latent_height <= count
+        ):
             raise errors.error(
                 "HYP-E-GEN-03",
                 element="latent grid",
@@ -71,7 +75,9 @@ class GeneratorModel:
         threads: int | None = None,
     ) -> prompt.Latents:
         """Decode a prompt; see `prompt.decode_prompt`."""
-        return prompt.decode_prompt(self, data, q, latent_width, latent_height, backend=backend, threads=threads)
+        return prompt.decode_prompt(
+            self, data, q, latent_width, latent_height, backend=backend, threads=threads
+        )
 
     def generate(
         self,
@@ -124,7 +130,10 @@ def _bundled(
     ]
     if not paths:
         raise errors.error(
-            "HYP-E-GEN-01", element="generator_id", value=generator_id, allowed=str(sorted(GENERATOR_NAMES))
+            "HYP-E-GEN-01",
+            element="generator_id",
+            value=generator_id,
+            allowed=str(sorted(GENERATOR_NAMES)),
         )
     for path in paths:
         model = load_model(path)

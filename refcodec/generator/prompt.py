@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.entropy.range_coder import ALL, RangeDecoder, RangeEncoder, count_bits
-from refcodec.generator.contract import HYPER_FACTOR, MEAN_LIMIT, QPLANE, SCALE_COUNT, SCALE_INDEX_LIMIT
+from refcodec.generator.contract import (
+    HYPER_FACTOR,
+    MEAN_LIMIT,
+    QPLANE,
+    SCALE_COUNT,
+    SCALE_INDEX_LIMIT,
+)
 from refcodec.intnet.backends import default_threads, evaluator
 
 if TYPE_CHECKING:
@@ -40,7 +46,13 @@ class _Passes:
     """The three coded passes and the distributions of each, from networks over what is known so far."""
 
     def __init__(
-        self, model: GeneratorModel, q: int, latent_width: int, latent_height: int, backend: str, threads: int | None
+        self,
+        model: GeneratorModel,
+        q: int,
+        latent_width: int,
+        latent_height: int,
+        backend: str,
+        threads: int | None,
     ) -> None:
         if not 0 <= q < SCALE_COUNT:
             raise ValueError(f"prompt_scale_index lies within 0..{SCALE_COUNT - 1}")
@@ -94,7 +106,9 @@ class _Passes:
     def second_distribution(self, features: Int16, values: Int16) -> tuple[Int16, Int16]:
         """(#parse.second_pass) Means and scale indices of the second pass from the first pass's values."""
         known = self._clamp("context_b", "first_pass_values", values)
-        return self._split(self._run("context_b", {"hyper_features": features, "first_pass_values": known}))
+        return self._split(
+            self._run("context_b", {"hyper_features": features, "first_pass_values": known})
+        )
 
     def distributions(self, latents: Latents) -> Iterator[tuple[Int16, Int16, int, Int16]]:
         """Yield (mean, scale, parity, values) of the three passes for known latents."""
@@ -110,7 +124,7 @@ class _Passes:
 
 
 def first_pass_mask(channels: int, height: int, width: int) -> NDArray[np.bool_]:
-    """(#parse.first_pass) Return the elements (C,H,W) decoded first: (y + x + group) even, group = 1 from channel C / 2 on."""
+    """(#parse.first_pass) Return the elements (C,H,W) decoded first: y + x + g even, g = 1 from channel C / 2 on."""
     group = (2 * np.arange(channels) >= channels).astype(np.int64)[:, None, None]
     y, x = np.arange(height)[:, None], np.arange(width)
     mask: NDArray[np.bool_] = (y + x + group) % 2 == 0
@@ -200,7 +214,9 @@ def estimate_bits(
     backend: str = "auto",
     threads: int | None = None,
 ) -> float:
-    """Return the ideal length in bits of the prompt of these latents (the prompt is at most about 0.1 % and 3 bytes longer).
+    """Return the ideal length in bits of the prompt of these latents.
+
+    The prompt itself is at most 0.3 % and 17 bits longer.
 
     Values that cannot be coded because their scale index is 0 count as 0 bits, as if settled.
     """

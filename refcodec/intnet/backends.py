@@ -1,12 +1,12 @@
 """The evaluators of integer networks by name. All give the same bits; they differ in speed and needs.
 
-    numpy     reference, int64, slow
-    numba     plain integer kernels
-    float32   binary32 matrix products of the BLAS library behind numpy
-    avx2      dot products of 16-bit integers (processors with AVX2)
-    vnni      dot products of 8-bit and 16-bit integers (processors with AVX512-VNNI)
-    torch     binary32 convolutions of PyTorch; imported only when asked for by name
-    auto      the fastest that needs no torch
+numpy     reference, int64, slow
+numba     plain integer kernels
+float32   binary32 matrix products of the BLAS library behind numpy
+avx2      dot products of 16-bit integers (processors with AVX2)
+vnni      dot products of 8-bit and 16-bit integers (processors with AVX512-VNNI)
+torch     binary32 convolutions of PyTorch; imported only when asked for by name
+auto      the fastest that needs no torch
 """
 
 from __future__ import annotations

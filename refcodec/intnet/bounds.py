@@ -42,7 +42,9 @@ class NetworkBounds:
     nodes: dict[str, NodeBounds]
 
 
-def requantised(value: NDArray[np.int64], multiplier: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+def requantised(
+    value: NDArray[np.int64], multiplier: NDArray[np.int64], shift: int
+) -> NDArray[np.int64]:
     """(#net.requantise) Scale by multiplier / 2^shift, halves towards plus infinity; no clamp."""
     rounding = (1 << shift) >> 1
     return (value * multiplier + rounding) >> shift
@@ -54,7 +56,9 @@ def _name(network: Network, node: Node) -> str:
 
 def _interval(weight: NDArray[np.int64], lo: NDArray[np.int64], hi: NDArray[np.int64]) -> Range:
     positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
-    return positive @ lo + negative @ hi, positive @ hi + negative @ lo
+    low = positive @ lo + negative @ hi
+    high = positive @ hi + negative @ lo
+    return low.astype(np.int64, copy=False), high.astype(np.int64, copy=False)
 
 
 def _convolve(network: Network, node: Node, source: Range) -> tuple[Range, NodeBounds]:
@@ -115,7 +119,10 @@ def _contained(network: Network, node: Node, source: Range) -> Range:
     lo, hi = int(source[0].min()), int(source[1].max())
     if lo < node.lo or hi > node.hi:
         raise errors.error(
-            "HYP-E-NET-05", element=_name(network, node), value=f"{lo}..{hi}", allowed=(node.lo, node.hi)
+            "HYP-E-NET-05",
+            element=_name(network, node),
+            value=f"{lo}..{hi}",
+            allowed=(node.lo, node.hi),
         )
     return source
 
@@ -173,5 +180,8 @@ def check_bounds(network: Network) -> NetworkBounds:
 def _check_declared(network: str, tensor: str, lo: int, hi: int) -> None:
     if not INT16_LO <= lo <= hi <= INT16_HI:
         raise errors.error(
-            "HYP-E-NET-05", element=f"{network}.{tensor}", value=f"{lo}..{hi}", allowed=(INT16_LO, INT16_HI)
+            "HYP-E-NET-05",
+            element=f"{network}.{tensor}",
+            value=f"{lo}..{hi}",
+            allowed=(INT16_LO, INT16_HI),
         )

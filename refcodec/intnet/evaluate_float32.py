@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from refcodec.intnet import kernels
 from refcodec.intnet.graph import Network, Node
@@ -46,7 +46,7 @@ def _one_thread() -> AbstractContextManager[object]:
     return context
 
 
-prepared = Prepared(make_product, _one_thread)
+prepared = Prepared(make_product, around=_one_thread)
 
 
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:

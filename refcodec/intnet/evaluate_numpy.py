@@ -5,7 +5,7 @@ Tensors are int16 arrays (C, H, W). Slow and simple: the fast evaluators are tes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ def crop_like(node: Node, x: Tensor, like: Tensor) -> Tensor:
     return x[:, : like.shape[1], : like.shape[2]]
 
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[..., Tensor]] = {
     "conv1x1": conv1x1,
     "conv3x3": conv3x3,
     "depthwise3x3": depthwise3x3,

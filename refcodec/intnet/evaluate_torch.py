@@ -95,7 +95,9 @@ def _apply(network: Network, node: Node, given: list[torch.Tensor]) -> torch.Ten
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
     """(#net.evaluation) Evaluate a checked network; see `evaluate_numpy.evaluate`."""
     with _exact(threads):
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in inputs.items()}
+        tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in inputs.items()
+        }
         for node in network.nodes:
             tensors[node.output] = _apply(network, node, [tensors[name] for name in node.inputs])
         return {name: tensors[name].numpy() for name in network.outputs}

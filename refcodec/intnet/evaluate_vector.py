@@ -8,9 +8,17 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.intnet import kernels
+from refcodec.intnet import kernels, vector_depthwise
 from refcodec.intnet.graph import Network, Node
-from refcodec.intnet.strips import MakeProduct, Prepared, Product, Tensor, Workspace
+from refcodec.intnet.strips import (
+    Filter,
+    MakeProduct,
+    Prepared,
+    Product,
+    Tensor,
+    Workspace,
+    plain_filter,
+)
 from refcodec.intnet.vector_kernels import (
     AVX2,
     PRODUCTS,
@@ -74,10 +82,14 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
         )
         fallback = np.ascontiguousarray(weight)
 
-        def product(x: Tensor, out: Tensor, workspace: Workspace, _: object = (packed, constants)) -> None:
+        def product(
+            x: Tensor, out: Tensor, workspace: Workspace, _: object = (packed, constants)
+        ) -> None:
             count = len(x)
             if count < s.rows:
-                kernels.mix(x, fallback, node.bias, node.multiplier, node.shift, node.lo, node.hi, out)
+                kernels.mix(
+                    x, fallback, node.bias, node.multiplier, node.shift, node.lo, node.hi, out
+                )
                 return
             given: NDArray[np.generic] = x
             if s.bytes == 1:
@@ -86,24 +98,63 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
             elif inputs != steps * s.depth:
                 given = workspace.take("int16 input", (count, steps * s.depth))
                 given[:, :inputs] = x
-            run(given.ctypes.data, given.strides[0], count, *arguments, out.ctypes.data, out.strides[0], outputs)
+            run(
+                given.ctypes.data,
+                given.strides[0],
+                count,
+                *arguments,
+                out.ctypes.data,
+                out.strides[0],
+                outputs,
+            )
 
         return product
 
     return make_product
 
 
+def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
+    """Prepare a depthwise convolution; one whose channels do not fill vectors is left to the plain kernel."""
+    assert node.bias is not None and node.multiplier is not None
+    channels = len(weight)
+    if channels % vector_depthwise.CHANNELS:
+        return plain_filter(node, weight)
+    constants = vector_depthwise.pack_constants(
+        weight, node.bias.astype(np.int32), node.multiplier.astype(np.int32)
+    )
+
+    def filter_rows(padded: Tensor, out: Tensor) -> None:
+        rows, width = out.shape[:2]
+        vector_depthwise.depthwise(
+            padded.ctypes.data,
+            constants.ctypes.data,
+            node.shift,
+            node.lo,
+            node.hi,
+            out.ctypes.data,
+            rows,
+            width,
+            channels,
+        )
+
+    return filter_rows
+
+
 @cache
 def prepared(name: str) -> Prepared:
     """Return the store of networks prepared for the backend `name`."""
-    return Prepared(_make_product(SETS[name]))
+    return Prepared(_make_product(SETS[name]), _make_filter)
 
 
-def evaluate_vnni(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
+def evaluate_vnni(
+    network: Network, inputs: Mapping[str, Tensor], threads: int = 1
+) -> dict[str, Tensor]:
     """(#net.evaluation) Evaluate with AVX512-VNNI; see `evaluate_numpy.evaluate`."""
     return prepared("vnni").evaluate(network, inputs, threads)
 
 
-def evaluate_avx2(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:
+def evaluate_avx2(
+    network: Network, inputs: Mapping[str, Tensor], threads: int = 1
+) -> dict[str, Tensor]:
     """(#net.evaluation) Evaluate with AVX2; see `evaluate_numpy.evaluate`."""
     return prepared("avx2").evaluate(network, inputs, threads)

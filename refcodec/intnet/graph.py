@@ -103,7 +103,9 @@ def infer_scales(network: Network, inputs: Mapping[str, int]) -> dict[str, int]:
             scale //= node.factor
         elif node.op == "crop_like":
             if given[0] < given[1]:
-                raise ValueError(f"{node.output}: {node.inputs[0]} is smaller than the size to crop to")
+                raise ValueError(
+                    f"{node.output}: {node.inputs[0]} is smaller than the size to crop to"
+                )
             scale = given[1]
         elif len(set(given)) != 1:
             raise ValueError(f"{node.output}: the inputs differ in size")

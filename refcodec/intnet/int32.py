@@ -6,16 +6,20 @@ multiplications into slow ones. These functions stay in 32 bits; the bounds of #
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+# typed as what it is called as: without the typing context that Numba passes itself
+_intrinsic: Callable[[Any], Callable[..., Any]] = intrinsic
+
 _SIGNATURE = types.int32(types.int32, types.int32)
 
 
-@intrinsic
+@_intrinsic
 def add32(typing: Any, a: Any, b: Any) -> Any:
     """Return a + b."""
 
@@ -25,7 +29,7 @@ def add32(typing: Any, a: Any, b: Any) -> Any:
     return _SIGNATURE, generate
 
 
-@intrinsic
+@_intrinsic
 def mul32(typing: Any, a: Any, b: Any) -> Any:
     """Return a * b."""
 
@@ -35,7 +39,7 @@ def mul32(typing: Any, a: Any, b: Any) -> Any:
     return _SIGNATURE, generate
 
 
-@intrinsic
+@_intrinsic
 def shift32(typing: Any, a: Any, b: Any) -> Any:
     """Return a >> b, rounded towards minus infinity; b is 0..31."""
 
@@ -45,7 +49,7 @@ def shift32(typing: Any, a: Any, b: Any) -> Any:
     return _SIGNATURE, generate
 
 
-@intrinsic
+@_intrinsic
 def clamp32(typing: Any, x: Any, lo: Any, hi: Any) -> Any:
     """Return the nearest integer to x in lo..hi, as int16."""
 

@@ -74,7 +74,7 @@ def copy_padded(x: Any, first: int, out: Any) -> None:
 def depthwise(
     padded: Any, weight: Any, bias: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any
 ) -> None:
-    """(#net.depthwise3x3) padded int16, flat ((rows + 2) * (W + 2) * C); weight int32, flat (9 * C); out (rows, W, C)."""
+    """(#net.depthwise3x3) padded int16, flat (rows + 2, W + 2, C); weight int32, flat (9, C); out (rows, W, C)."""
     rows, width, channels = out.shape
     rounding = np.int32((1 << shift) >> 1)
     amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
@@ -199,7 +199,9 @@ def pixel_shuffle(x: Any, r: int, out: Any) -> None:
             for dy in range(r):
                 for dx in range(r):
                     for c in range(channels):
-                        out[row * r + dy, column * r + dx, c] = x[row, column, c * square + dy * r + dx]
+                        out[row * r + dy, column * r + dx, c] = x[
+                            row, column, c * square + dy * r + dx
+                        ]
 
 
 @_kernel
@@ -226,4 +228,6 @@ def space_to_depth(x: Any, r: int, out: Any) -> None:
             for dy in range(r):
                 for dx in range(r):
                     for c in range(channels):
-                        out[row, column, c * square + dy * r + dx] = x[row * r + dy, column * r + dx, c]
+                        out[row, column, c * square + dy * r + dx] = x[
+                            row * r + dy, column * r + dx, c
+                        ]

@@ -44,7 +44,16 @@ import numpy as np
 
 from refcodec import errors
 from refcodec.intnet.bounds import NetworkBounds, check_bounds
-from refcodec.intnet.graph import CONVOLUTIONS, INT16_HI, INT16_LO, OPS, Array, Network, NetworkInput, Node
+from refcodec.intnet.graph import (
+    CONVOLUTIONS,
+    INT16_HI,
+    INT16_LO,
+    OPS,
+    Array,
+    Network,
+    NetworkInput,
+    Node,
+)
 
 FORMAT = "intnet-1"
 MAX_FILE_SIZE = 8 << 20
@@ -55,7 +64,11 @@ MAX_CHANNELS = 1024
 MAX_TENSORS = 4096
 MAX_WEIGHTS = 1 << 24
 
-_DTYPES: dict[str, np.dtype[Any]] = {"I8": np.dtype("i1"), "I16": np.dtype("<i2"), "I32": np.dtype("<i4")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "I8": np.dtype("i1"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -95,7 +108,9 @@ def parse_model_file(content: bytes) -> ModelFile:
     if len(content) > MAX_FILE_SIZE:
         raise errors.error("HYP-E-NET-02", element="file size", allowed=(0, MAX_FILE_SIZE))
     tensors, description = _read_safetensors(content)
-    root = _members("intnet", _json(description), {"format", "name", "networks", "parameters", "tables"})
+    root = _members(
+        "intnet", _json(description), {"format", "name", "networks", "parameters", "tables"}
+    )
     if root["format"] != FORMAT:
         raise errors.error("HYP-E-NET-10", element="format", value=root["format"], allowed=FORMAT)
     name = _text("name", root["name"])
@@ -107,7 +122,9 @@ def parse_model_file(content: bytes) -> ModelFile:
     for key, value in described.items():
         networks[key] = _network(_text("networks", key), value, tensors)
     # many nodes may share a stored tensor, so the size of the file does not bound the work of the checks
-    total = sum(n.weight.size for net in networks.values() for n in net.nodes if n.weight is not None)
+    total = sum(
+        n.weight.size for net in networks.values() for n in net.nodes if n.weight is not None
+    )
     if total > MAX_WEIGHTS:
         raise errors.error("HYP-E-NET-08", element="weights", value=total, allowed=(0, MAX_WEIGHTS))
     for key, network in networks.items():
@@ -140,7 +157,8 @@ def write_model_file(
     for key, network in networks.items():
         described[key] = {
             "inputs": [
-                {"name": i.name, "channels": i.channels, "lo": i.lo, "hi": i.hi} for i in network.inputs
+                {"name": i.name, "channels": i.channels, "lo": i.lo, "hi": i.hi}
+                for i in network.inputs
             ],
             "nodes": [_describe(network.name, node, stored) for node in network.nodes],
             "outputs": list(network.outputs),
@@ -333,7 +351,11 @@ def _tensor(element: str, value: Any, tensors: Mapping[str, Array]) -> Array:
 
 
 def _shaped(
-    element: str, value: Any, tensors: Mapping[str, Array], dtype: type[np.signedinteger[Any]], shape: tuple[int, ...]
+    element: str,
+    value: Any,
+    tensors: Mapping[str, Array],
+    dtype: type[np.signedinteger[Any]],
+    shape: tuple[int, ...],
 ) -> Array:
     array = _tensor(element, value, tensors)
     if array.dtype != dtype or array.shape != shape:
@@ -358,7 +380,7 @@ _MEMBERS: dict[str, set[str]] = {
     "lookup": {"table"},
     "crop_like": set(),
 }
-_ARITY: dict[str, tuple[int, int]] = {op: (1, 1) for op in OPS} | {
+_ARITY: dict[str, tuple[int, int]] = dict.fromkeys(OPS, (1, 1)) | {
     "add": (2, 2),
     "concat": (2, 16),
     "crop_like": (2, 2),
@@ -433,24 +455,35 @@ def _node(
         given.append(tensor)
     lo = _integer(f"{label}.lo", entry["lo"], INT16_LO, INT16_HI)
     hi = _integer(f"{label}.hi", entry["hi"], INT16_LO, INT16_HI)
-    details, count = _OPERATORS[op](label, entry, tensors, [channels[name] for name in given], ranges[given[0]])
+    details, count = _OPERATORS[op](
+        label, entry, tensors, [channels[name] for name in given], ranges[given[0]]
+    )
     return Node(op, tuple(given), output, lo, hi, **details), count
 
 
 _Checked = tuple[dict[str, Any], int]
 
 
-def _scaling(label: str, entry: Mapping[str, Any], tensors: Mapping[str, Array], count: int) -> dict[str, Any]:
+def _scaling(
+    label: str, entry: Mapping[str, Any], tensors: Mapping[str, Array], count: int
+) -> dict[str, Any]:
     multiplier = _shaped(f"{label}.multiplier", entry["multiplier"], tensors, np.int32, (count,))
     if count and int(multiplier.min()) < 1:
         raise errors.error(
-            "HYP-E-NET-04", element=f"{label}.multiplier", value=int(multiplier.min()), allowed="at least 1"
+            "HYP-E-NET-04",
+            element=f"{label}.multiplier",
+            value=int(multiplier.min()),
+            allowed="at least 1",
         )
     return {"multiplier": multiplier, "shift": _integer(f"{label}.shift", entry["shift"], 0, 31)}
 
 
 def _check_convolution(
-    label: str, entry: Mapping[str, Any], tensors: Mapping[str, Array], given: list[int], _: tuple[int, int]
+    label: str,
+    entry: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    given: list[int],
+    _: tuple[int, int],
 ) -> _Checked:
     stored = _tensor(f"{label}.weight", entry["weight"], tensors)
     count = given[0] if entry["op"] == "depthwise3x3" else (stored.shape or (0,))[0]
@@ -465,13 +498,21 @@ def _check_convolution(
 
 
 def _check_requantise(
-    label: str, entry: Mapping[str, Any], tensors: Mapping[str, Array], given: list[int], _: tuple[int, int]
+    label: str,
+    entry: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    given: list[int],
+    _: tuple[int, int],
 ) -> _Checked:
     return _scaling(label, entry, tensors, given[0]), given[0]
 
 
 def _check_add(
-    label: str, _: Mapping[str, Any], __: Mapping[str, Array], given: list[int], ___: tuple[int, int]
+    label: str,
+    _: Mapping[str, Any],
+    __: Mapping[str, Array],
+    given: list[int],
+    ___: tuple[int, int],
 ) -> _Checked:
     if given[0] != given[1]:
         _graph(f"{label}: channels", given[1], given[0])
@@ -479,13 +520,21 @@ def _check_add(
 
 
 def _check_concat(
-    label: str, _: Mapping[str, Any], __: Mapping[str, Array], given: list[int], ___: tuple[int, int]
+    label: str,
+    _: Mapping[str, Any],
+    __: Mapping[str, Array],
+    given: list[int],
+    ___: tuple[int, int],
 ) -> _Checked:
     return {}, sum(given)
 
 
 def _check_gather(
-    label: str, entry: Mapping[str, Any], _: Mapping[str, Array], given: list[int], __: tuple[int, int]
+    label: str,
+    entry: Mapping[str, Any],
+    _: Mapping[str, Array],
+    given: list[int],
+    __: tuple[int, int],
 ) -> _Checked:
     numbers = _list(f"{label}.index", entry["index"], 1, MAX_CHANNELS)
     index = tuple(_integer(f"{label}.index", item, 0, given[0] - 1) for item in numbers)
@@ -493,7 +542,11 @@ def _check_gather(
 
 
 def _check_shuffle(
-    label: str, entry: Mapping[str, Any], _: Mapping[str, Array], given: list[int], __: tuple[int, int]
+    label: str,
+    entry: Mapping[str, Any],
+    _: Mapping[str, Array],
+    given: list[int],
+    __: tuple[int, int],
 ) -> _Checked:
     factor = _integer(f"{label}.factor", entry["factor"], 2, 8)
     if entry["op"] == "space_to_depth":
@@ -504,19 +557,31 @@ def _check_shuffle(
 
 
 def _check_lookup(
-    label: str, entry: Mapping[str, Any], tensors: Mapping[str, Array], given: list[int], source: tuple[int, int]
+    label: str,
+    entry: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    given: list[int],
+    source: tuple[int, int],
 ) -> _Checked:
     length = source[1] - source[0] + 1
-    return {"table": _shaped(f"{label}.table", entry["table"], tensors, np.int16, (length,))}, given[0]
+    return {
+        "table": _shaped(f"{label}.table", entry["table"], tensors, np.int16, (length,))
+    }, given[0]
 
 
 def _check_crop(
-    label: str, _: Mapping[str, Any], __: Mapping[str, Array], given: list[int], ___: tuple[int, int]
+    label: str,
+    _: Mapping[str, Any],
+    __: Mapping[str, Array],
+    given: list[int],
+    ___: tuple[int, int],
 ) -> _Checked:
     return {}, given[0]
 
 
-_Check = Callable[[str, Mapping[str, Any], Mapping[str, Array], list[int], tuple[int, int]], _Checked]
+_Check = Callable[
+    [str, Mapping[str, Any], Mapping[str, Array], list[int], tuple[int, int]], _Checked
+]
 _OPERATORS: dict[str, _Check] = {
     **dict.fromkeys(CONVOLUTIONS, _check_convolution),
     "requantise": _check_requantise,

@@ -69,7 +69,9 @@ class _Sizes:
 
     def __init__(self, network: Network) -> None:
         # inputs are told apart: a caller may scale each differently
-        self._labels: dict[str, object] = {item.name: ("input", item.name) for item in network.inputs}
+        self._labels: dict[str, object] = {
+            item.name: ("input", item.name) for item in network.inputs
+        }
         for node in network.nodes:
             label = self._labels[node.inputs[0]]
             if node.op in ("pixel_shuffle", "space_to_depth"):
@@ -82,7 +84,9 @@ class _Sizes:
         return self._labels[name]
 
 
-def _joins(node: Node, inputs: tuple[str, ...], group: list[Node], made: set[str], size_of: _Sizes) -> bool:
+def _joins(
+    node: Node, inputs: tuple[str, ...], group: list[Node], made: set[str], size_of: _Sizes
+) -> bool:
     # the group's strips are rows of its first node's output; a shuffle stands alone or ends a group
     head = group[0]
     if head.op in ("space_to_depth", "crop_like") or group[-1].op == "pixel_shuffle":

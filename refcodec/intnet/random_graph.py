@@ -57,7 +57,15 @@ class Builder:
         return self.rng.integers(low, base + 1, len(magnitude)).astype(np.int32), shift
 
     def conv(
-        self, op: str, x: str, outputs: int, lo: int, hi: int, *, name: str | None = None, extreme: bool = False
+        self,
+        op: str,
+        x: str,
+        outputs: int,
+        lo: int,
+        hi: int,
+        *,
+        name: str | None = None,
+        extreme: bool = False,
     ) -> str:
         """Add a convolution; `extreme` drives the accumulator bound up to 2^24 - 1."""
         inputs = self.channels[x]
@@ -79,8 +87,11 @@ class Builder:
         if extreme:
             bias = room * self.rng.choice([-1, 1], outputs)
         else:
-            bias = self.rng.integers(-np.minimum(room, hi), np.minimum(room, hi) + 1)
-        multiplier, shift = self._scaling(reach + np.abs(bias), max(abs(lo), abs(hi)), 1.0 if extreme else 8.0)
+            most = np.minimum(room, hi if hi > 0 else -lo)
+            bias = self.rng.integers(-most, most + 1)
+        multiplier, shift = self._scaling(
+            reach + np.abs(bias), max(abs(lo), abs(hi)), 1.0 if extreme else 8.0
+        )
         out = self._new(name, outputs, lo, hi)
         self.nodes.append(
             Node(op, (x,), out, lo, hi, weight, bias.astype(np.int32), multiplier, shift)
@@ -121,7 +132,9 @@ class Builder:
         """Add pixel_shuffle or space_to_depth."""
         lo, hi = self.ranges[x]
         channels = self.channels[x]
-        out = self._new(name, channels // (r * r) if op == "pixel_shuffle" else channels * r * r, lo, hi)
+        out = self._new(
+            name, channels // (r * r) if op == "pixel_shuffle" else channels * r * r, lo, hi
+        )
         self.nodes.append(Node(op, (x,), out, lo, hi, factor=r))
         return out
 
@@ -155,7 +168,9 @@ class Builder:
 
     def build(self, outputs: Sequence[str]) -> Network:
         """Return the network after checking its bounds."""
-        network = Network(self.name, tuple(self.inputs), tuple(self.nodes), tuple(outputs), dict(self.channels))
+        network = Network(
+            self.name, tuple(self.inputs), tuple(self.nodes), tuple(outputs), dict(self.channels)
+        )
         check_bounds(network)
         return network
 
@@ -177,7 +192,19 @@ def random_network(seed: int, nodes: int = 12, *, extreme: bool = False) -> Netw
         names = list(scales)
         return names[int(rng.integers(max(0, len(names) - 4), len(names)))]
 
-    ops = ["conv1x1", "conv3x3", "depthwise3x3", "requantise", "add", "concat", "gather", "up", "down", "lookup", "crop"]
+    ops = [
+        "conv1x1",
+        "conv3x3",
+        "depthwise3x3",
+        "requantise",
+        "add",
+        "concat",
+        "gather",
+        "up",
+        "down",
+        "lookup",
+        "crop",
+    ]
     while len(builder.nodes) < nodes:
         x = take()
         op = ops[int(rng.integers(len(ops)))]
@@ -195,7 +222,9 @@ def random_network(seed: int, nodes: int = 12, *, extreme: bool = False) -> Netw
             others = [t for t in scales if scales[t] == scale and builder.channels[t] == channels]
             y = builder.add(x, others[int(rng.integers(len(others)))], out_lo, out_hi)
         elif op == "concat":
-            others = [t for t in scales if scales[t] == scale and builder.channels[t] + channels < 96]
+            others = [
+                t for t in scales if scales[t] == scale and builder.channels[t] + channels < 96
+            ]
             if not others:
                 continue
             y = builder.concat([x, others[int(rng.integers(len(others)))]])
@@ -204,7 +233,9 @@ def random_network(seed: int, nodes: int = 12, *, extreme: bool = False) -> Netw
         elif op == "up":
             if scale > 4:
                 continue
-            x = builder.conv("conv1x1", x, 4 * int(rng.integers(1, 8)), out_lo, out_hi, extreme=extreme)
+            x = builder.conv(
+                "conv1x1", x, 4 * int(rng.integers(1, 8)), out_lo, out_hi, extreme=extreme
+            )
             scales[x] = scale
             y, scale = builder.shuffle("pixel_shuffle", x, 2), scale * 2
         elif op == "down":

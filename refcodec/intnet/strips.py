@@ -6,6 +6,7 @@ the result does not depend on them.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from dataclasses import replace
 from functools import cache
 from threading import Lock
 from time import thread_time
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,8 @@ from refcodec.intnet.plan import SPATIAL, Group, make_groups
 
 Tensor = NDArray[np.int16]
 
-STRIP_BYTES = 384 << 10
-"""Aim for the buffers of one strip: they should share the second-level cache with the weights."""
+STRIP_BYTES = 2 << 20
+"""Aim for the buffers of one strip: about a cache's size, yet several rows, as each strip repeats two."""
 
 
 class Workspace:
@@ -46,48 +47,67 @@ class Workspace:
         return buffer[:size].reshape(shape)
 
 
-class Product(Protocol):
-    """A prepared convolution over a matrix of positions and channels."""
-
-    def __call__(self, x: Tensor, out: Tensor, workspace: Workspace) -> None:
-        """Compute out (N, O) from x (N, I), both int16."""
+Product = Callable[[Tensor, Tensor, Workspace], None]
+"""A prepared convolution: from x (N, I) to out (N, O), both int16, with buffers from the workspace."""
 
 
 MakeProduct = Callable[[Node, NDArray[np.int16], tuple[int, int]], Product]
 """Prepares a convolution: the node, its weights as a matrix int16 (O, I), the range of its input."""
 
+Filter = Callable[[Tensor, Tensor], None]
+"""A prepared depthwise convolution: from padded (rows + 2, W + 2, C) to out (rows, W, C), both int16."""
+
+MakeFilter = Callable[[Node, NDArray[np.int16]], Filter]
+"""Prepares a depthwise convolution: the node and its weights int16 (C, 3, 3)."""
+
 Watch = Callable[[Node, float, int], None]
 """Is told of each node in each strip: the node, processor seconds, positions."""
+
+
+def plain_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
+    """Prepare a depthwise convolution for `kernels.depthwise`."""
+    taps = np.ascontiguousarray(weight.reshape(len(weight), 9).T.astype(np.int32)).reshape(-1)
+
+    def filter_rows(padded: Tensor, out: Tensor) -> None:
+        kernels.depthwise(
+            padded.reshape(-1), taps, node.bias, node.multiplier, node.shift, node.lo, node.hi, out
+        )
+
+    return filter_rows
 
 
 class StripEvaluator:
     """A network prepared for evaluation with one kind of product."""
 
-    def __init__(self, network: Network, make_product: MakeProduct) -> None:
+    def __init__(
+        self, network: Network, make_product: MakeProduct, make_filter: MakeFilter
+    ) -> None:
         self.network = network
         self.groups = make_groups(network)
         self._products: dict[str, Product] = {}
-        self._taps: dict[str, tuple[Any, ...]] = {}
+        self._filters: dict[str, Filter] = {}
         self._workspaces: deque[Workspace] = deque()
-        self._uses: dict[str, int] = {name: 1 for name in network.outputs}
+        self._uses: dict[str, int] = dict.fromkeys(network.outputs, 1)
         for group in self.groups:
             for name in _needs(group):
                 self._uses[name] = self._uses.get(name, 0) + 1
         self._grouped = _grouped_convolutions(network, self.groups)
-        for node in network.nodes:
-            if node.weight is None:
+        for listed in network.nodes:
+            if listed.weight is None:
                 continue
-            if node.output in self._grouped:
-                node = _with_order(node, self._grouped[node.output])
+            order = self._grouped.get(listed.output)
+            node = listed if order is None else _with_order(listed, order)
+            assert node.weight is not None
             weight = node.weight.astype(np.int16)
             if node.op == "depthwise3x3":
-                taps = np.ascontiguousarray(weight.reshape(len(weight), 9).T.astype(np.int32))
-                self._taps[node.output] = (taps.reshape(-1), node.bias, node.multiplier)
+                self._filters[node.output] = make_filter(node, weight)
                 continue
             if node.op == "conv3x3":
                 weight = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
-            declared = network.declared(node.inputs[0])
-            self._products[node.output] = make_product(node, np.ascontiguousarray(weight), declared)
+            lo, hi = network.declared(node.inputs[0])
+            if node.op == "conv3x3":  # the zeros around it belong to its input
+                lo, hi = min(lo, 0), max(hi, 0)
+            self._products[node.output] = make_product(node, np.ascontiguousarray(weight), (lo, hi))
 
     def __call__(
         self, inputs: Mapping[str, Tensor], threads: int, watch: Watch | None = None
@@ -105,7 +125,9 @@ class StripEvaluator:
                     del tensors[name]
         return {name: tensors[name].transpose(2, 0, 1) for name in self.network.outputs}
 
-    def _run(self, group: Group, tensors: dict[str, Tensor], threads: int, watch: Watch | None) -> None:
+    def _run(
+        self, group: Group, tensors: dict[str, Tensor], threads: int, watch: Watch | None
+    ) -> None:
         head = group.nodes[0]
         source = group.fused.get(head.output, head).inputs[0]
         height, width = tensors[source].shape[:2]
@@ -141,7 +163,7 @@ class StripEvaluator:
             for strip in strips:
                 work(strip)
         else:
-            for _ in _pool(threads).map(work, strips):
+            for _ in _pool(threads, os.getpid()).map(work, strips):
                 pass
 
     def _strip(
@@ -169,7 +191,9 @@ class StripEvaluator:
                 r = node.factor
                 out = tensors[node.output][first * r : last * r]
                 shuffle = (
-                    kernels.pixel_shuffle_grouped if node.inputs[0] in self._grouped else kernels.pixel_shuffle
+                    kernels.pixel_shuffle_grouped
+                    if node.inputs[0] in self._grouped
+                    else kernels.pixel_shuffle
                 )
                 shuffle(rows_of(node.inputs[0]), r, out)
             else:
@@ -211,16 +235,15 @@ class StripEvaluator:
                 source, strip[0], before.multiplier, before.shift, before.lo, before.hi, padded
             )
         if node.op == "depthwise3x3":
-            taps, bias, multiplier = self._taps[node.output]
-            kernels.depthwise(
-                padded.reshape(-1), taps, bias, multiplier, node.shift, node.lo, node.hi, out
-            )
+            self._filters[node.output](padded, out)
         else:
             matrix = workspace.take((node.output, "matrix"), (rows * width, 9 * source.shape[2]))
             kernels.neighbourhoods(padded, matrix)
             self._products[node.output](matrix, _matrix(out), workspace)
 
-    def _pointwise(self, node: Node, given: list[Tensor], out: Tensor, workspace: Workspace) -> None:
+    def _pointwise(
+        self, node: Node, given: list[Tensor], out: Tensor, workspace: Workspace
+    ) -> None:
         x, y = _matrix(given[0]), _matrix(out)
         if node.op == "conv1x1":
             self._products[node.output](x, y, workspace)
@@ -279,7 +302,8 @@ def _matrix(tensor: Tensor) -> Tensor:
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    # per process: a forked worker inherits the object but not its threads
     return ThreadPoolExecutor(threads, thread_name_prefix="intnet")
 
 
@@ -292,11 +316,14 @@ class Prepared:
     def __init__(
         self,
         make_product: MakeProduct,
+        make_filter: MakeFilter = plain_filter,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self._make = make_product
+        self._make = make_product, make_filter
         self._around = around
-        self._known: weakref.WeakKeyDictionary[Network, StripEvaluator] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[Network, StripEvaluator] = (
+            weakref.WeakKeyDictionary()
+        )
         self._lock = Lock()
 
     def evaluate(
@@ -310,7 +337,7 @@ class Prepared:
         with self._lock:
             found = self._known.get(network)
             if found is None:
-                found = StripEvaluator(network, self._make)
+                found = StripEvaluator(network, *self._make)
                 self._known[network] = found
         with self._around():
             return found(inputs, threads, watch)

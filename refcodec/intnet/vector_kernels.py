@@ -48,7 +48,7 @@ AVX2 = InstructionSet("avx2", ("avx2",), 8, 2, 2, 4, 2)
 @cache
 def supported(instructions: InstructionSet) -> bool:
     """Return whether this processor, as Numba compiles for it, has the instructions."""
-    if config.CPU_NAME or config.CPU_FEATURES is not None:
+    if getattr(config, "CPU_NAME", None) or getattr(config, "CPU_FEATURES", None) is not None:
         return False  # the user made Numba compile for another processor
     host = llvmlite.binding.get_host_cpu_features()
     return all(host.get(feature, False) for feature in instructions.features)
@@ -61,7 +61,9 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.
     return builder.call(function, arguments)
 
 
-def _dot(builder: ir.IRBuilder, s: InstructionSet, total: ir.Value, x: ir.Value, w: ir.Value) -> ir.Value:
+def _dot(
+    builder: ir.IRBuilder, s: InstructionSet, total: ir.Value, x: ir.Value, w: ir.Value
+) -> ir.Value:
     if s is VNNI8:
         return _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, [total, x, w])
     if s is VNNI16:
@@ -92,7 +94,20 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
     """
 
     def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
-        x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels = arguments
+        (
+            x,
+            x_stride,
+            w,
+            steps,
+            constants,
+            constants_stride,
+            shift,
+            lo,
+            hi,
+            out,
+            out_stride,
+            channels,
+        ) = arguments
         lanes = s.lanes
         vector = ir.VectorType(_I32, lanes)
         width = 4 * lanes
@@ -106,7 +121,9 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
         rows = [x]
         for _row in range(s.rows - 1):
             rows.append(builder.add(rows[-1], x_stride))
-        biases = [builder.load(at(offset(constants, width * v), vector), align=4) for v in range(vectors)]
+        biases = [
+            builder.load(at(offset(constants, width * v), vector), align=4) for v in range(vectors)
+        ]
 
         before = builder.block
         loop = builder.append_basic_block("loop")
@@ -122,7 +139,9 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
                 total.add_incoming(biases[v], before)
                 totals.append(total)
         weights_at = builder.add(w, builder.mul(step, ir.Constant(_I64, width * vectors)))
-        weights = [builder.load(at(offset(weights_at, width * v), vector), align=4) for v in range(vectors)]
+        weights = [
+            builder.load(at(offset(weights_at, width * v), vector), align=4) for v in range(vectors)
+        ]
         place = builder.mul(step, ir.Constant(_I64, 4))
         sums = []
         for row in range(s.rows):
@@ -141,10 +160,17 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
         rounding = builder.trunc(builder.lshr(builder.shl(one, shift), one), _I32)
         rounding, amount, low, high = (
             _splat(builder, value, lanes)
-            for value in (rounding, builder.trunc(shift, _I32), builder.trunc(lo, _I32), builder.trunc(hi, _I32))
+            for value in (
+                rounding,
+                builder.trunc(shift, _I32),
+                builder.trunc(lo, _I32),
+                builder.trunc(hi, _I32),
+            )
         )
         scale_at = builder.add(constants, constants_stride)
-        scales = [builder.load(at(offset(scale_at, width * v), vector), align=4) for v in range(vectors)]
+        scales = [
+            builder.load(at(offset(scale_at, width * v), vector), align=4) for v in range(vectors)
+        ]
         results = []
         for row in range(s.rows):
             for v in range(vectors):
@@ -161,7 +187,11 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
                 target = out
                 for row in range(s.rows):
                     for v in range(vectors):
-                        builder.store(results[row * vectors + v], at(offset(target, 2 * lanes * v), narrow), align=2)
+                        builder.store(
+                            results[row * vectors + v],
+                            at(offset(target, 2 * lanes * v), narrow),
+                            align=2,
+                        )
                     target = builder.add(target, out_stride)
             with partial:
                 count = _splat(builder, builder.trunc(channels, _I32), lanes)
@@ -173,7 +203,12 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
                         mask = builder.icmp_signed("<", number, count)
                         place = at(offset(target, 2 * lanes * v), narrow)
                         name = f"llvm.masked.store.v{lanes}i16.p0"
-                        _call(builder, name, ir.VoidType(), [results[row * vectors + v], place, ir.Constant(_I32, 2), mask])
+                        _call(
+                            builder,
+                            name,
+                            ir.VoidType(),
+                            [results[row * vectors + v], place, ir.Constant(_I32, 2), mask],
+                        )
                     target = builder.add(target, out_stride)
         return ir.Constant(_I64, 0)
 
@@ -220,13 +255,65 @@ def product_vnni8(
             row = min(n, count - 6)
             a, b = x + row * x_stride, out + row * out_stride + first * 32
             if taken == 4:
-                _vnni8_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni8_4(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             elif taken == 3:
-                _vnni8_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni8_3(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             elif taken == 2:
-                _vnni8_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni8_2(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             else:
-                _vnni8_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni8_1(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
         first += taken
 
 
@@ -246,13 +333,65 @@ def product_vnni16(
             row = min(n, count - 6)
             a, b = x + row * x_stride, out + row * out_stride + first * 32
             if taken == 4:
-                _vnni16_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni16_4(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             elif taken == 3:
-                _vnni16_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni16_3(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             elif taken == 2:
-                _vnni16_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni16_2(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             else:
-                _vnni16_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _vnni16_1(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
         first += taken
 
 
@@ -272,9 +411,35 @@ def product_avx2(
             row = min(n, count - 4)
             a, b = x + row * x_stride, out + row * out_stride + first * 16
             if taken == 2:
-                _avx2_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _avx2_2(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
             else:
-                _avx2_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left)
+                _avx2_1(
+                    a,
+                    x_stride,
+                    weights,
+                    steps,
+                    values,
+                    constants_stride,
+                    shift,
+                    lo,
+                    hi,
+                    b,
+                    out_stride,
+                    left,
+                )
         first += taken
 
 

@@ -6,7 +6,7 @@ node is a dictionary with the members of the model file, stored tensors replaced
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Tensor = Sequence[Sequence[Sequence[int]]]
@@ -34,7 +34,9 @@ def conv1x1(node: Node, x: Tensor) -> Tensor:
                 acc = node["bias"][o]
                 for i in range(len(x)):
                     acc += node["weight"][o][i] * x[i][r][c]
-                row.append(requantised(acc, node["multiplier"][o], node["shift"], node["lo"], node["hi"]))
+                row.append(
+                    requantised(acc, node["multiplier"][o], node["shift"], node["lo"], node["hi"])
+                )
             rows.append(row)
         y.append(rows)
     return y
@@ -59,8 +61,12 @@ def conv3x3(node: Node, x: Tensor) -> Tensor:
                 for i in range(len(x)):
                     for dy in range(3):
                         for dx in range(3):
-                            acc += node["weight"][o][i][dy][dx] * element(x, i, r + dy - 1, c + dx - 1)
-                row.append(requantised(acc, node["multiplier"][o], node["shift"], node["lo"], node["hi"]))
+                            acc += node["weight"][o][i][dy][dx] * element(
+                                x, i, r + dy - 1, c + dx - 1
+                            )
+                row.append(
+                    requantised(acc, node["multiplier"][o], node["shift"], node["lo"], node["hi"])
+                )
             rows.append(row)
         y.append(rows)
     return y
@@ -78,7 +84,9 @@ def depthwise3x3(node: Node, x: Tensor) -> Tensor:
                 for dy in range(3):
                     for dx in range(3):
                         acc += node["weight"][o][dy][dx] * element(x, o, r + dy - 1, c + dx - 1)
-                row.append(requantised(acc, node["multiplier"][o], node["shift"], node["lo"], node["hi"]))
+                row.append(
+                    requantised(acc, node["multiplier"][o], node["shift"], node["lo"], node["hi"])
+                )
             rows.append(row)
         y.append(rows)
     return y
@@ -88,7 +96,10 @@ def requantise(node: Node, x: Tensor) -> Tensor:
     """(#net.requantise) Change step and range of a tensor."""
     return [
         [
-            [requantised(e, node["multiplier"][o], node["shift"], node["lo"], node["hi"]) for e in row]
+            [
+                requantised(e, node["multiplier"][o], node["shift"], node["lo"], node["hi"])
+                for e in row
+            ]
             for row in x[o]
         ]
         for o in range(len(x))
@@ -150,7 +161,7 @@ def crop_like(node: Node, x: Tensor, like: Tensor) -> Tensor:
     return [[row[: len(like[0][0])] for row in channel[: len(like[0])]] for channel in x]
 
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[..., Tensor]] = {
     "conv1x1": conv1x1,
     "conv3x3": conv3x3,
     "depthwise3x3": depthwise3x3,

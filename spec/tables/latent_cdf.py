@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from itertools import pairwise
 
 SCALES = range(1, 40)
 FRACTIONS = range(-4, 4)
@@ -37,10 +38,11 @@ def frequencies(s: int, f: int) -> list[int]:
     with localcontext(Context(prec=60)):
         mean, b, half = Decimal(f) / 8, _scale(s), Decimal("0.5")
         edges = [_cumulative(k - half, mean, b) for k in range(FIRST_SYMBOL, LAST_SYMBOL + 2)]
-        probabilities = [high - low for low, high in zip(edges, edges[1:], strict=False)]
+        probabilities = [high - low for low, high in pairwise(edges)]
         probabilities.append(edges[0] + 1 - edges[-1])
         result = [
-            max(1, int((p * TOTAL).to_integral_value(rounding=ROUND_HALF_UP))) for p in probabilities
+            max(1, int((p * TOTAL).to_integral_value(rounding=ROUND_HALF_UP)))
+            for p in probabilities
         ]
     result[result.index(max(result))] += TOTAL - sum(result)
     return result

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance.generators.plain_model import plain_model, plain_tables
-from conformance.generators.random_model import write_random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from conformance.generators.plain_model import plain_model, plain_tables
+from conformance.generators.random_model import write_random_model
 from refcodec import errors, generator
 from refcodec.generator import GeneratorModel, Latents
 from refcodec.generator.prompt import hyper_size, settle
@@ -26,7 +27,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> GeneratorModel:
     return generator.load_model(path)
 
 
-def random_latents(model: GeneratorModel, q: int, width: int, height: int, seed: int, spread: float) -> Latents:
+def random_latents(
+    model: GeneratorModel, q: int, width: int, height: int, seed: int, spread: float
+) -> Latents:
     rng = np.random.default_rng(seed)
     hyper_width, hyper_height = hyper_size(width, height)
     hyper = rng.laplace(size=(model.hyper_channels, hyper_height, hyper_width)) * spread
@@ -93,7 +96,9 @@ def test_any_bytes_give_a_picture_or_a_typed_error(
 
 
 @pytest.mark.parametrize("size", [(0, 1), (1, 0), (513, 1), (512, 512), (1 << 40, 1 << 40)])
-def test_impossible_sizes_are_refused_before_allocation(model: GeneratorModel, size: tuple[int, int]) -> None:
+def test_impossible_sizes_are_refused_before_allocation(
+    model: GeneratorModel, size: tuple[int, int]
+) -> None:
     with pytest.raises(errors.CLASSES["HYP-E-GEN-03"]):
         model.decode_prompt(b"", 0, *size)
 

@@ -6,9 +6,10 @@ import importlib.util
 
 import numpy as np
 import pytest
-from conformance.generators.plain_model import plain_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from conformance.generators.plain_model import plain_network
 from refcodec.intnet import evaluate_numpy
 from refcodec.intnet.backends import available, evaluator
 from refcodec.intnet.bounds import ACCUMULATOR_LIMIT, check_bounds
@@ -29,7 +30,9 @@ def random_input(network: Network, seed: int, height: int, width: int, ends: boo
     return rng.integers(item.lo, item.hi + 1, shape).astype(np.int16)
 
 
-networks = st.builds(random_network, st.integers(0, 2**32), st.integers(1, 16), extreme=st.booleans())
+networks = st.builds(
+    random_network, st.integers(0, 2**32), st.integers(1, 16), extreme=st.booleans()
+)
 
 
 def test_torch_is_among_the_evaluators_where_it_is_installed() -> None:
@@ -54,7 +57,9 @@ def test_evaluators_agree(
 
 @given(networks, st.integers(0, 2**32), st.booleans())
 @settings(max_examples=15, deadline=None)
-def test_the_specification_agrees_with_the_reference(network: Network, seed: int, ends: bool) -> None:
+def test_the_specification_agrees_with_the_reference(
+    network: Network, seed: int, ends: bool
+) -> None:
     x = random_input(network, seed, 1, 1, ends)
     expected = evaluate_numpy.evaluate(network, {"x": x})
     found = integer_network.evaluate(plain_network(network), {"x": x.tolist()})
@@ -64,7 +69,9 @@ def test_the_specification_agrees_with_the_reference(network: Network, seed: int
 
 @given(networks, st.integers(0, 2**32), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_values_stay_within_the_ranges_that_were_proved(network: Network, seed: int, ends: bool) -> None:
+def test_values_stay_within_the_ranges_that_were_proved(
+    network: Network, seed: int, ends: bool
+) -> None:
     ranges = check_bounds(network).ranges
     x = random_input(network, seed, 2, 2, ends)
     every = Network(

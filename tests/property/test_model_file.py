@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance.generators.random_model import write_random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from conformance.generators.random_model import write_random_model
 from refcodec import errors
 from refcodec.generator.model import GeneratorModel
-from refcodec.intnet.model_file import MAX_FILE_SIZE, parse_model_file, read_model_file, write_model_file
+from refcodec.intnet.model_file import (
+    MAX_FILE_SIZE,
+    parse_model_file,
+    read_model_file,
+    write_model_file,
+)
 
 TINY = (2, 2, 2, 2, 2, 2, 2)
 
@@ -79,7 +85,9 @@ def test_any_bytes_are_a_typed_error(data: bytes) -> None:
 
 @given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_a_changed_byte_gives_a_model_or_a_typed_error(content: bytes, draws: st.DataObject) -> None:
+def test_a_changed_byte_gives_a_model_or_a_typed_error(
+    content: bytes, draws: st.DataObject
+) -> None:
     changed = bytearray(content)
     for _ in range(draws.draw(st.integers(1, 4))):
         changed[draws.draw(st.integers(0, len(changed) - 1))] = draws.draw(st.integers(0, 255))
@@ -92,18 +100,28 @@ def test_a_changed_byte_gives_a_model_or_a_typed_error(content: bytes, draws: st
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all members and items of a JSON value."""
     found = [path] if path else []
-    items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items: Any = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in items:
         found += leaves(item, (*path, key))
     return found
 
 
-STRANGE = st.sampled_from([None, True, -1, 0, 1, 3, 40000, 2**31, 2**70, 1.5, "", "qplane", "x" * 70, [], {}, [[0]]])
+STRANGE = st.sampled_from(
+    [None, True, -1, 0, 1, 3, 40000, 2**31, 2**70, 1.5, "", "qplane", "x" * 70, [], {}, [[0]]]
+)
 
 
 @given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_a_changed_description_gives_a_model_or_a_typed_error(content: bytes, draws: st.DataObject) -> None:
+def test_a_changed_description_gives_a_model_or_a_typed_error(
+    content: bytes, draws: st.DataObject
+) -> None:
     header, description, body = split(content)
     *path, last = draws.draw(st.sampled_from(leaves(description)))
     target = description
@@ -141,22 +159,38 @@ DEFECTS: list[tuple[str, str, Callable[[dict[str, Any]], Any]]] = [
     ("a range beyond int16", "HYP-E-NET-03", _set("add", hi=32768)),
     ("an empty range", "HYP-E-NET-05", _set("add", lo=5, hi=4)),
     ("a shuffle that leaves its range", "HYP-E-NET-05", _set("pixel_shuffle", lo=0)),
-    ("a product beyond int32", "HYP-E-NET-07", lambda d: _node(d, "requantise").update(multiplier="tables.huge")),
+    (
+        "a product beyond int32",
+        "HYP-E-NET-07",
+        lambda d: _node(d, "requantise").update(multiplier="tables.huge"),
+    ),
     ("another format", "HYP-E-NET-10", lambda d: d.update(format="intnet-2")),
     ("a missing network", "HYP-E-NET-09", lambda d: d["networks"].pop("hyper")),
     ("a missing table", "HYP-E-NET-09", lambda d: d["tables"].pop("gain")),
     ("a missing parameter", "HYP-E-NET-09", lambda d: d["parameters"].pop("latent_channels")),
-    ("another number of scale indices", "HYP-E-NET-09", lambda d: d["parameters"].update(scale_count=63)),
+    (
+        "another number of scale indices",
+        "HYP-E-NET-09",
+        lambda d: d["parameters"].update(scale_count=63),
+    ),
     ("an output that nobody asked for", "HYP-E-NET-09", _network(outputs=["features"])),
     ("an output that is not made", "HYP-E-NET-03", _network(outputs=["features", "nothing"])),
 ]
 
 
-@pytest.mark.parametrize(("error_id", "defect"), [row[1:] for row in DEFECTS], ids=[row[0] for row in DEFECTS])
-def test_each_defect_has_its_error(content: bytes, error_id: str, defect: Callable[[dict[str, Any]], Any]) -> None:
+@pytest.mark.parametrize(
+    ("error_id", "defect"), [row[1:] for row in DEFECTS], ids=[row[0] for row in DEFECTS]
+)
+def test_each_defect_has_its_error(
+    content: bytes, error_id: str, defect: Callable[[dict[str, Any]], Any]
+) -> None:
     header, description, body = split(content)
     shape = header[_node(description, "requantise")["multiplier"]]["shape"]
-    header["tables.huge"] = {"dtype": "I32", "shape": shape, "data_offsets": [len(body), len(body) + 4 * shape[0]]}
+    header["tables.huge"] = {
+        "dtype": "I32",
+        "shape": shape,
+        "data_offsets": [len(body), len(body) + 4 * shape[0]],
+    }
     body += np.full(shape, 2**31 - 1, "<i4").tobytes()
     load(join(header, description, body))
     defect(description)

@@ -1,16 +1,18 @@
 """Frozen model, prompt and pictures: what was decodable once stays decodable, bit for bit.
 
-`python tests/golden/test_generator.py` writes the files anew; do that only when the format changes.
+`python tests/golden/test_frozen_generator.py` writes the files anew; do that only when the format changes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conformance.generators.random_model import write_random_model
 from refcodec import generator
 from refcodec.generator.prompt import hyper_size, settle
@@ -42,7 +44,7 @@ def test_the_distributions_are_valid() -> None:
     for _, _, order, *cumulative in rows:
         assert 0 <= order <= 4
         assert cumulative[0] == 0 and cumulative[-1] == 1 << 15
-        assert all(b > a for a, b in zip(cumulative, cumulative[1:], strict=False))
+        assert all(b > a for a, b in pairwise(cumulative))
 
 
 def test_a_seed_makes_the_frozen_model(tmp_path: Path) -> None:
@@ -56,9 +58,13 @@ def test_the_frozen_prompt_gives_the_frozen_picture(backend: str) -> None:
     assert model.digest.hex() == expected()["model"]
     prompt = (FOLDER / "prompt.bin").read_bytes()
     latents = model.decode_prompt(prompt, Q, WIDTH, HEIGHT, backend=backend)
-    assert hashlib.sha256(latents.values.astype("<i2").tobytes()).hexdigest() == expected()["latents"]
+    assert (
+        hashlib.sha256(latents.values.astype("<i2").tobytes()).hexdigest() == expected()["latents"]
+    )
     assert model.generate(latents, Q, backend=backend).sha256() == expected()["picture"]
-    assert generator.encode_prompt(model, Q, latents.hyper, latents.values, backend=backend) == prompt
+    assert (
+        generator.encode_prompt(model, Q, latents.hyper, latents.values, backend=backend) == prompt
+    )
 
 
 def main() -> None:
