@@ -1,0 +1,84 @@
+"""Times of the exported samples: where injected pictures stand so that nobody sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from refcodec.exporting.iso_boxes import Edit
+
+UNITS_PER_TICK = 64
+"""Media time units of one tick of the HYP file, where the time scale's 31 bits allow it."""
+
+LARGEST_TIME_SCALE = (1 << 31) - 1
+
+
+def time_scale(tick: Fraction) -> int:
+    """(#export.timeline) Return the units a second of the exported file for a tick of `tick`
+    seconds."""
+    fine = tick.denominator * UNITS_PER_TICK
+    return fine if fine <= LARGEST_TIME_SCALE else LARGEST_TIME_SCALE
+
+
+class Timeline:
+    """(#export.timeline) Times of the samples of one track, and its edit list.
+
+    An injected picture is inserted into the media time line for one unit, right before the segment
+    that it begins; what follows is one unit later for it. The edit list leaves that unit out, so
+    that the presentation has the times of the HYP file exactly. A player that ignores the list
+    shows the picture for one unit, less than a millionth of a second at ordinary rates.
+    """
+
+    def __init__(self, tick: Fraction) -> None:
+        self.scale = time_scale(tick)
+        self._inserted = 0
+        self._decoding = -1
+        self._edits: list[Edit] = []
+        self._begin = 0
+        self._shown = 0
+        self._end = 0
+
+    def units(self, seconds: Fraction) -> int:
+        """Return `seconds` in media time units, rounded down."""
+        return seconds * self.scale // 1
+
+    def segment(
+        self, times: Sequence[Fraction], end: Fraction, injected: bool
+    ) -> list[tuple[int, int]]:
+        """Return decoding and composition time of each sample of a segment: of the injected
+        picture, if there is one, then of the access units presented at `times` (seconds). The
+        segment ends at `end`.
+
+        Decoding times increase by one unit at least and never exceed composition times.
+        """
+        start = self.units(min(times))
+        if injected:
+            self._close_edit(start)
+            self._inserted += 1
+        composition = [self.units(time) + self._inserted for time in times]
+        if injected:
+            composition.insert(0, start + self._inserted - 1)
+        decoding = list(composition)
+        for i in range(len(decoding) - 2, -1, -1):
+            decoding[i] = min(decoding[i], decoding[i + 1] - 1)
+        for i, time in enumerate(decoding):
+            decoding[i] = self._decoding = max(time, self._decoding + 1)
+            composition[i] = max(composition[i], decoding[i])
+        self._end = max(self._end, self.units(end), self.units(max(times)) + 1)
+        following = [*decoding[1:], max(self._end + self._inserted, decoding[-1] + 1)]
+        durations = [after - time for time, after in zip(decoding, following, strict=True)]
+        return list(zip(decoding, composition, durations, strict=True))
+
+    def _close_edit(self, until: int) -> None:
+        """End the stretch of the presentation without an injected picture at `until`."""
+        if until > self._shown:
+            empty = not self._edits and self._inserted == 0 and self._end == 0
+            self._edits.append(
+                Edit(until - self._shown, -1 if empty else self._shown + self._inserted)
+            )
+            self._shown = until
+
+    def edits(self) -> list[Edit]:
+        """Return the edit list, in which movie and media have the same time scale."""
+        self._close_edit(self._end)
+        return self._edits
