@@ -17,7 +17,8 @@ Plane = list[list[int]]
 def dequantise(v: Tensor, gain: Sequence[int]) -> Tensor:
     """(#gen.dequantisation) Scale the quantised latents; `gain` is the row of the table for q."""
     return [
-        [[clamp(-2047, 2047, (e * gain[c] + 32) >> 6) for e in row] for row in v[c]] for c in range(len(v))
+        [[clamp(-2047, 2047, (e * gain[c] + 32) >> 6) for e in row] for row in v[c]]
+        for c in range(len(v))
     ]
 
 
@@ -36,7 +37,8 @@ def assemble(planes: Tensor) -> tuple[Plane, Plane, Plane]:
     """(#gen.assembly) Put the samples in their places: Y, Cb, Cr."""
     height, width = len(planes[0]), len(planes[0][0])
     y = [
-        [planes[4 * (r % 4) + c % 4][r // 4][c // 4] for c in range(4 * width)] for r in range(4 * height)
+        [planes[4 * (r % 4) + c % 4][r // 4][c // 4] for c in range(4 * width)]
+        for r in range(4 * height)
     ]
     cb, cr = (
         [

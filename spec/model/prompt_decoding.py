@@ -35,7 +35,10 @@ def clamped_to_input(network: Mapping[str, Any], name: str, x: Tensor) -> Tensor
     """(#parse.hyper_features) Clamp each element to the declared range of an input of a network."""
     for row in network["inputs"]:
         if row["name"] == name:
-            return [[[clamp(row["lo"], row["hi"], e) for e in line] for line in channel] for channel in x]
+            return [
+                [[clamp(row["lo"], row["hi"], e) for e in line] for line in channel]
+                for channel in x
+            ]
     raise KeyError(name)
 
 
@@ -67,7 +70,9 @@ def in_first_pass(channels: int, c: int, y: int, x: int) -> bool:
 def means_and_scales(channels: int, output: Tensor) -> tuple[Tensor, Tensor]:
     """(#parse.first_pass) Split the output of a context network."""
     mean = [[[clamp(-1016, 1016, e) for e in row] for row in output[c]] for c in range(channels)]
-    scale = [[[clamp(0, 39, e) for e in row] for row in output[channels + c]] for c in range(channels)]
+    scale = [
+        [[clamp(0, 39, e) for e in row] for row in output[channels + c]] for c in range(channels)
+    ]
     return mean, scale
 
 
@@ -107,7 +112,13 @@ def decode_prompt(
     (output_a,) = run(networks["context_a"], {"hyper_features": h}, q).values()
     mean, scale_a = means_and_scales(channels, output_a)
     decode_elements(
-        decoder, cdf, escape_order, v, mean, scale_a, lambda c, y, x: in_first_pass(channels, c, y, x)
+        decoder,
+        cdf,
+        escape_order,
+        v,
+        mean,
+        scale_a,
+        lambda c, y, x: in_first_pass(channels, c, y, x),
     )
 
     known = clamped_to_input(networks["context_b"], "first_pass_values", v)
@@ -115,7 +126,13 @@ def decode_prompt(
     (output_b,) = run(networks["context_b"], inputs, q).values()
     mean, scale_b = means_and_scales(channels, output_b)
     decode_elements(
-        decoder, cdf, escape_order, v, mean, scale_b, lambda c, y, x: not in_first_pass(channels, c, y, x)
+        decoder,
+        cdf,
+        escape_order,
+        v,
+        mean,
+        scale_b,
+        lambda c, y, x: not in_first_pass(channels, c, y, x),
     )
     check_end(decoder)
     return v
