@@ -10,6 +10,9 @@ from refcodec.exporting.iso_boxes import Edit
 UNITS_PER_TICK = 64
 """Media time units of one tick of the HYP file, where the time scale's 31 bits allow it."""
 
+NOTHING = -1
+"""Media time of an edit during which nothing is shown."""
+
 LARGEST_TIME_SCALE = (1 << 31) - 1
 
 
@@ -34,7 +37,6 @@ class Timeline:
         self._inserted = 0
         self._decoding = -1
         self._edits: list[Edit] = []
-        self._begin = 0
         self._shown = 0
         self._end = 0
 
@@ -44,14 +46,17 @@ class Timeline:
 
     def segment(
         self, times: Sequence[Fraction], end: Fraction, injected: bool
-    ) -> list[tuple[int, int]]:
-        """Return decoding and composition time of each sample of a segment: of the injected
-        picture, if there is one, then of the access units presented at `times` (seconds). The
-        segment ends at `end`.
+    ) -> list[tuple[int, int, int]]:
+        """Return decoding time, composition time and duration of each sample of a segment: of the
+        injected picture, if there is one, then of the access units presented at `times` (seconds).
+        The segment ends at `end`.
 
         Decoding times increase by one unit at least and never exceed composition times.
         """
         start = self.units(min(times))
+        if self._decoding < 0 and start > 0:
+            self._edits.append(Edit(start, NOTHING))
+            self._shown = start
         if injected:
             self._close_edit(start)
             self._inserted += 1
@@ -70,12 +75,9 @@ class Timeline:
         return list(zip(decoding, composition, durations, strict=True))
 
     def _close_edit(self, until: int) -> None:
-        """End the stretch of the presentation without an injected picture at `until`."""
+        """End the stretch of the presentation that has no injected picture inside at `until`."""
         if until > self._shown:
-            empty = not self._edits and self._inserted == 0 and self._end == 0
-            self._edits.append(
-                Edit(until - self._shown, -1 if empty else self._shown + self._inserted)
-            )
+            self._edits.append(Edit(until - self._shown, self._shown + self._inserted))
             self._shown = until
 
     def edits(self) -> list[Edit]:
