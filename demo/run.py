@@ -42,6 +42,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--input", type=Path, help="your film; without it a clip is rendered")
     parser.add_argument("--bitrate", default="200k", help="total rate (default 200k)")
     parser.add_argument("--preset", default="fast", help="preset of the encoder (default fast)")
+    parser.add_argument(
+        "--keyframes", default="auto", help="auto, generated or coded (default auto)"
+    )
     parser.add_argument("--peers", default="x264", help="codecs to compare with, comma-separated")
     parser.add_argument("--seconds", type=float, help="use only so much of the clip")
     return parser.parse_args(arguments)
@@ -76,6 +79,7 @@ def demonstrate(options: argparse.Namespace) -> Path:
             coded,
             bitrate=rate,
             preset=options.preset,
+            keyframes=options.keyframes,
             duration=seconds,
             progress=progress.update,
         )

@@ -28,7 +28,9 @@ RESULTS = (
     ("refcodec.inspection.info", "FileInfo"),
     ("refcodec.inspection.tracing", "TracedElement"),
     ("refcodec.inspection.tracing", "TracedFault"),
+    ("refcodec.validation", "ValidationReport"),
     ("refcodec.validation", "Finding"),
+    ("refcodec.exporting", "ExportReport"),
     ("refcodec.comparison", "Comparison"),
     ("refcodec.errors", "HypError"),
 )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from refcodec.decoder import DecodedPicture, DecodeReport, Decoding
     from refcodec.encoder import EncodeReport
     from refcodec.errors import HypError
+    from refcodec.exporting import ExportReport
     from refcodec.inspection.info import FileInfo
     from refcodec.inspection.tracing import TracedElement, TracedFault
     from refcodec.picture import Picture
@@ -36,6 +37,7 @@ TYPES = {
     "DecodeReport": "refcodec.decoder",
     "DecodedPicture": "refcodec.decoder",
     "EncodeReport": "refcodec.encoder",
+    "ExportReport": "refcodec.exporting",
     "FileInfo": "refcodec.inspection.info",
     "Finding": "refcodec.validation",
     "HypError": "refcodec.errors",
@@ -52,6 +54,7 @@ __all__ = [
     "DecodeReport",
     "DecodedPicture",
     "EncodeReport",
+    "ExportReport",
     "FileInfo",
     "Finding",
     "HypError",
@@ -211,11 +214,11 @@ def compare(
     )
 
 
-def export(source: StrPath, target: StrPath, *, progress: ProgressCallback | None = None) -> None:
+def export(source: Readable, target: StrPath) -> ExportReport:
     """Write a plain H.264 MP4 with the generated keyframes injected, and the audio, for any player.
 
     The target appears whole or not at all.
     """
     from refcodec.exporting import export_mp4
 
-    export_mp4(Path(source), Path(target), progress=progress)
+    return export_mp4(source, target)

@@ -91,6 +91,7 @@ def trace(
                     print(f"unit {row.unit}: {row.unit_type}{about}")
             if isinstance(row, TracedFault):
                 damaged = True
+                row.error.source = row.error.source or str(file)
                 print(error_text(row.error), file=sys.stderr)
             else:
                 print(line(row, mark=at is not None))

@@ -186,11 +186,16 @@ def head(source: ByteSource) -> bytes:
 def _signature(source: ByteSource, chosen: Selection) -> Iterator[Traced]:
     if chosen.unit is not None or chosen.unit_type is not None:
         return
-    rows: list[TracedElement] = []
-    error = _read(hyp_syntax(), "file", head(source), {}, 0, rows, -1, "file", None)[1]
-    yield from _selected(iter(rows), chosen)
-    if error is not None:
+    found = head(source)
+    if found != SIGNATURE:
+        error = errors.error(
+            "HYP-E-FILE-01", bit_offset=0, element="signature", value=found, allowed=SIGNATURE
+        )
         yield TracedFault(0, -1, "file", error)
+        return
+    rows: list[TracedElement] = []
+    _read(hyp_syntax(), "file", found, {}, 0, rows, -1, "file", None)
+    yield from _selected(rows, chosen)
 
 
 def _selected(elements: Iterable[Traced], chosen: Selection) -> Iterator[Traced]:
