@@ -93,6 +93,11 @@ class GeneratorModel:
 
 
 @cache
+def _loaded(path: Path, _: int) -> GeneratorModel:
+    return load_model(path)
+
+
+@cache
 def _largest(limit: str) -> int:
     with data("tables/levels.toml").open("rb") as file:
         levels = tomllib.load(file)["level"]
@@ -114,13 +119,6 @@ def bundled(generator_id: int, digest: bytes | None = None) -> GeneratorModel:
     folders = [MODELS]
     if os.environ.get(VARIABLE):
         folders.append(Path(os.environ[VARIABLE]))
-    return _bundled(generator_id, name, digest, tuple(folders))
-
-
-@cache
-def _bundled(
-    generator_id: int, name: str | None, digest: bytes | None, folders: tuple[Path, ...]
-) -> GeneratorModel:
     paths = [
         path
         for folder in folders
@@ -135,8 +133,17 @@ def _bundled(
             value=generator_id,
             allowed=str(sorted(GENERATOR_NAMES)),
         )
+    broken: errors.HypError | None = None
     for path in paths:
-        model = load_model(path)
+        try:
+            model = _loaded(path, path.stat().st_mtime_ns)
+        except errors.HypError as error:
+            # another file may be the right one; if none is, this is what the user has to know
+            error.source = str(path)
+            broken = broken or error
+            continue
         if digest is None or model.digest == bytes(digest):
             return model
+    if broken is not None:
+        raise broken
     raise errors.error("HYP-E-GEN-02", element="model_digest", value=digest)
