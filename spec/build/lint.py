@@ -88,8 +88,11 @@ def _requirements(sources: Sources, document: Document, syntaxes: Syntaxes) -> I
             yield Finding("requirement-error", place, "a bitstream requirement has an error id")
         root = sources.spec_dir.parent
         for test in entry.tests if (root / "tests").is_dir() else ():
-            if not (root / test.split("::")[0]).exists():
-                yield Finding("unknown-test", place, f"no test file {test}")
+            file, _, name = test.partition("::")
+            if not (root / file).is_file():
+                yield Finding("unknown-test", place, f"no test file {file}")
+            elif f"def {name}(" not in (root / file).read_text(encoding="utf-8"):
+                yield Finding("unknown-test", place, f"{file} has no test {name}")
 
 
 def _errors(sources: Sources) -> Iterator[Finding]:

@@ -221,6 +221,21 @@ def test_lint_finds(mistake: str, copy: Path) -> None:
     assert rule in {finding.rule for finding in found}, [str(finding) for finding in found[:5]]
 
 
+@pytest.mark.parametrize(
+    ("file", "message"), [("test_gone.py", "no test file"), ("test_here.py", "has no test")]
+)
+def test_lint_finds_tests_that_are_gone(copy: Path, file: str, message: str) -> None:
+    (copy.parent / "tests").mkdir()
+    (copy.parent / "tests" / "test_here.py").write_text("def test_other(): ...\n")
+    text = (
+        f'\n[HYP-DEC-900]\ntext = "It shall."\nkind = "decoder"\nclause = "#dec"\n'
+        f'tests = ["tests/{file}::test_this"]\n'
+    )
+    appended("requirements.toml", text)(copy)
+    found = [f for f in lint(copy) if f.rule == "unknown-test" and "HYP-DEC-900" in f.place]
+    assert [message in finding.message for finding in found] == [True]
+
+
 def test_build_with_a_finding_fails_and_writes_nothing(copy: Path, tmp_path: Path) -> None:
     MISTAKES["a shall without an id"][1](copy)
     out = tmp_path / "out"
