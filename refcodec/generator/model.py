@@ -110,7 +110,7 @@ def load_model(path: str | os.PathLike[str]) -> GeneratorModel:
 
 
 def bundled(generator_id: int, digest: bytes | None = None) -> GeneratorModel:
-    """(#gen.model) Return the installed model of `generator_id` with the SHA-256 `digest` (None: the newest).
+    """(#gen.model) Return the installed model of `generator_id` with the SHA-256 `digest` (None: the shipped one).
 
     Looks in refcodec/models and in the folder that the variable HYP_MODELS names. Raises HYP-E-GEN-01 when
     there is none of that id, HYP-E-GEN-02 when none has that digest.
@@ -123,7 +123,9 @@ def bundled(generator_id: int, digest: bytes | None = None) -> GeneratorModel:
         path
         for folder in folders
         if name is not None and folder.is_dir()
-        for path in sorted(folder.glob(f"{name}*.safetensors"))
+        for path in sorted(
+            folder.glob(f"{name}*.safetensors"), key=lambda p: (p.stem != name, p.name)
+        )
         if not path.name.endswith(".analysis.safetensors")
     ]
     if not paths:
