@@ -10,6 +10,7 @@ from refcodec.container.rules import ContainerRules
 from refcodec.container.source import Readable, open_source
 from refcodec.errors import HypError, error, for_requirement
 from refcodec.generator import GeneratorModel, bundled
+from refcodec.generator.model import GENERATOR_NAMES
 from refcodec.validation.findings import ValidationReport
 from refcodec.validation.levels import LevelRules
 from refcodec.validation.substrate import SubstrateRules
@@ -57,6 +58,8 @@ class _Validation:
             return
         digest = bytes(header.model_digest)
         try:
+            if header.generator_id not in GENERATOR_NAMES:
+                raise error("HYP-E-GEN-01", allowed=str(sorted(GENERATOR_NAMES)))
             if self._given_model is None:
                 self._model = bundled(header.generator_id, digest)
             elif self._given_model.digest == digest:
@@ -64,7 +67,7 @@ class _Validation:
             else:
                 raise error("HYP-E-GEN-02", value=digest, allowed=self._given_model.digest)
         except HypError as fault:
-            unknown = fault.name == "GeneratorUnknown" or fault.id == "HYP-E-GEN-01"
+            unknown = fault.id == "HYP-E-GEN-01"
             yield for_requirement(
                 "HYP-SEQ-014" if unknown else "HYP-SEQ-015",
                 bit_offset=8 * offset,
