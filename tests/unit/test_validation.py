@@ -31,6 +31,7 @@ from refcodec.container.structures import Content, serialise
 from refcodec.container.units import SIGNATURE, build_unit
 from refcodec.generator import GeneratorModel
 from refcodec.validation import ValidationReport, validate
+from refcodec.validation.levels import LevelRules, limits
 
 Contents = list[Content]
 
@@ -397,3 +398,44 @@ def test_other_files_are_one_finding() -> None:
     assert found(validate(bytes(5000))) == {"HYP-FILE-001"}
     with pytest.raises(errors.CLASSES["HYP-E-FILE-08"]):
         validate("/nowhere/film.hyp")
+
+
+def test_crowded_or_costly_keyframes_are_above_the_level() -> None:
+    header = SequenceHeader(
+        level=1,
+        coded_width=640,
+        coded_height=640,
+        presentation_width=640,
+        presentation_height=640,
+        tick_numerator=1,
+        tick_denominator=100,
+        parameter_sets=(b"\x67", b"\x68"),
+    )
+
+    def findings(spacing: int) -> list[errors.HypError]:
+        rules = LevelRules()
+        assert not list(rules.header(8, header))
+        found = []
+        for number in range(12):
+            keyframe = Keyframe(
+                segment_number=number,
+                segment_time=number * spacing,
+                segment_duration=spacing,
+                picture_count=1,
+                keyframe_mode=0,
+                prompt_data=b"x",
+            )
+            data = build_unit(*serialise(keyframe))
+            found += list(rules.unit(Unit(100 * number, 2, 5, data), keyframe))
+        return found
+
+    # Four of 409600 samples are allowed in a second, five are not.
+    assert not findings(25)
+    assert {error.requirement for error in findings(24)} == {"HYP-LVL-005"}
+    rules = LevelRules()
+    list(rules.header(8, header))
+    limit = limits(1)
+    assert limit is not None
+    assert not list(rules.cost(8, limit["max_generator_cost"]))
+    (error,) = rules.cost(8, limit["max_generator_cost"] + 1)
+    assert error.requirement == "HYP-LVL-005"
