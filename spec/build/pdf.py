@@ -53,8 +53,8 @@ REQUIREMENT = "#7a3b00"
 ERROR = "#a3142a"
 
 MARGIN = 22 * mm
-LONG_TABLE = 26
-"""Rows of a table that may be split between pages."""
+LONG_SYNTAX, LONG_TABLE = 26, 9
+"""A table with more rows may be split between pages: one of syntax, one of another kind."""
 
 WIDTH = A4[0] - 2 * MARGIN
 
@@ -159,7 +159,7 @@ def _inline(node: Element | str, size: float) -> str:
         colour = {"req": REQUIREMENT, "err": ERROR, "el": "#1c1f24"}.get(node.css, LINK)
         if node.css == "self":
             return ""
-        if node.css in ("req", "err"):
+        if node.css in ("req", "err", "clause"):
             inner = f'<font face="Mono" size="{size * 0.72:.1f}">{inner}</font>'
         return f'{anchor}<a href={quoteattr(href)} color="{colour}">{inner}</a>'
     if node.tag == "code":
@@ -343,7 +343,8 @@ class _Body:
             parts.append(self.paragraph(body, "caption"))
         for table in node.elements("table"):
             parts.append(self.table(table))
-        if len(node.all("tr")) <= LONG_TABLE:
+        syntax = any("syntax" in table.css for table in node.elements("table"))
+        if len(node.all("tr")) <= (LONG_SYNTAX if syntax else LONG_TABLE):
             yield KeepTogether(parts)
         else:
             yield CondPageBreak(45 * mm)
@@ -423,7 +424,9 @@ def _runs(node: Element, font: str, size: float) -> Iterator[tuple[str, str, flo
             yield child, font, size
         elif child.tag == "br":
             yield "\n", font, size
-        elif child.tag == "code" or child.css in ("req", "err"):
+        elif child.css == "tests":
+            continue  # long names, which may break anywhere
+        elif child.tag == "code" or child.css in ("req", "err", "clause"):
             small = 0.84 if child.tag == "code" else 0.72
             yield from _runs(child, "Mono", size * small)
         elif child.tag == "b":

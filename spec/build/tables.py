@@ -208,7 +208,7 @@ def _clause_link(asm: Assembler, clause: str) -> str:
     anchor = clause.removeprefix("#")
     if not anchor:
         return ""
-    return asm.link(anchor, html.escape(clause), "self")
+    return asm.link(anchor, html.escape(clause), "clause")
 
 
 def errors(asm: Assembler) -> str:
