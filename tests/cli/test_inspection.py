@@ -100,9 +100,9 @@ def test_trace_command(hyp: Hyp, tiny: TinyStream) -> None:
     piped = hyp("trace", "-", "--type", "keyframe", input=tiny.path.read_bytes())
     assert piped.stdout == result.stdout
     marked = hyp("trace", tiny.path, "--at", "0x0a").stdout
-    assert [line for line in marked.splitlines() if line.startswith(">")][0].split()[
-        2
-    ] == "unit_type"
+    assert (
+        next(line for line in marked.splitlines() if line.startswith(">")).split()[2] == "unit_type"
+    )
 
 
 def test_info(hyp: Hyp, tiny: TinyStream) -> None:
