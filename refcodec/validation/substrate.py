@@ -19,6 +19,7 @@ from refcodec.avc.nal import remove_emulation_prevention
 from refcodec.avc.parameter_sets import avc_syntax
 from refcodec.container import AccessUnit, Keyframe, Pictures, SequenceHeader, Unit
 from refcodec.errors import HypError, for_requirement
+from refcodec.validation.output_order import OutputOrder
 
 SLICE_HEADER_BYTES = 256
 """Bytes of a slice NAL unit that are looked at first: enough for almost every slice header."""
@@ -47,7 +48,8 @@ class SubstrateRules:
         self._sps: Any = None
         self._pps: dict[int, Any] = {}
         self._keyframe: Keyframe | None = None
-        self._count = 0
+        self._offset = 0
+        self._order: OutputOrder | None = None
 
     # ---------------------------------------------------------------------- parameter sets
 
@@ -135,7 +137,10 @@ class SubstrateRules:
     def unit(self, unit: Unit, content: Any) -> Iterator[HypError]:
         """(#substrate.access_units) Check the NAL units of a pictures unit."""
         if isinstance(content, Keyframe):
-            self._keyframe, self._count = content, 0
+            yield from self.segment_end()
+            self._keyframe, self._offset = content, unit.offset
+            if self._sps is not None:
+                self._order = OutputOrder(self._sps, content.generated)
         if not isinstance(content, Pictures) or self._keyframe is None:
             return
         if content.segment_number != self._keyframe.segment_number:
@@ -143,6 +148,12 @@ class SubstrateRules:
         for number, access_unit in enumerate(content.access_units):
             first = content.first_access_unit + number == 0
             yield from self._access_unit(unit.offset, access_unit, first)
+
+    def segment_end(self) -> Iterator[HypError]:
+        """(#dec.output) Check the segment that is over; called once more at the end of the file."""
+        order, self._order = self._order, None
+        if order is not None:
+            yield from order.finished(self._offset)
 
     def _access_unit(self, offset: int, access_unit: AccessUnit, first: bool) -> Iterator[HypError]:
         assert self._keyframe is not None
@@ -163,32 +174,35 @@ class SubstrateRules:
         leading = True
         for nal_unit, kind in zip(access_unit.nal_units, kinds, strict=True):
             if kind in (NAL_SLICE, NAL_IDR_SLICE):
-                yield from self._slice(offset, nal_unit, generated and first and leading)
+                found = self._slice(nal_unit)
+                if isinstance(found, HypError):
+                    found.bit_offset = 8 * offset
+                    yield found
+                elif leading:
+                    if generated and first:
+                        yield from self._order_count(offset, found[1])
+                    if self._order is not None:
+                        self._order.access_unit(*found, access_unit.presentation_offset)
                 leading = False
 
-    def _slice(self, offset: int, nal_unit: Buffer, follows_injected: bool) -> Iterator[HypError]:
+    def _slice(self, nal_unit: Buffer) -> tuple[Any, Any] | HypError:
+        """Return the NAL unit header and the slice header, or what is wrong with them."""
         try:
+            nal = syntax.read(avc_syntax(), "nal_unit_header", bytes(nal_unit[:1]))
             head = _read_slice(nal_unit, "slice_header_start", {})
         except HypError as error:
-            yield _broken("HYP-PIC-026", offset, "slice_header", None, None, str(error))
-            return
+            return _broken("HYP-PIC-026", 0, "slice_header", None, None, str(error))
         number, kind = head["pic_parameter_set_id"], head["slice_type"] % 5
         if number not in self._pps:
             listed = ", ".join(map(str, sorted(self._pps)))
-            yield _broken("HYP-PIC-026", offset, "pic_parameter_set_id", number, listed)
-            return
+            return _broken("HYP-PIC-026", 0, "pic_parameter_set_id", number, listed)
         if kind not in SLICE_TYPES:
-            yield _broken("HYP-PIC-026", offset, "slice_type", head["slice_type"], "P, B or I")
-            return
-        nal = syntax.read(avc_syntax(), "nal_unit_header", bytes(nal_unit[:1]))
+            return _broken("HYP-PIC-026", 0, "slice_type", head["slice_type"], "P, B or I")
         params = {"nal": nal, "sps": self._sps, "pps": self._pps[number]}
         try:
-            header = _read_slice(nal_unit, "slice_header", params)
+            return nal, _read_slice(nal_unit, "slice_header", params)
         except HypError as error:
-            yield _broken("HYP-PIC-026", offset, "slice_header", None, None, str(error))
-            return
-        if follows_injected:
-            yield from self._order_count(offset, header)
+            return _broken("HYP-PIC-026", 0, "slice_header", None, None, str(error))
 
     def _order_count(self, offset: int, header: Any) -> Iterator[HypError]:
         """(#substrate.access_units) The first picture comes after the injected IDR picture."""

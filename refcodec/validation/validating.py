@@ -46,6 +46,7 @@ class _Validation:
 
     def end(self, offset: int) -> Iterator[HypError]:
         """Yield what the file as a whole breaks; `offset` is where it ends."""
+        yield from self.substrate.segment_end()
         yield from self.levels.segment_end()
         yield from self.container.finished(offset)
 

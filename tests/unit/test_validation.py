@@ -93,6 +93,23 @@ def with_pictures(
     return apply
 
 
+def swapped_times(number: int) -> Callable[[Contents], Contents]:
+    """Exchange the presentation offsets of two access units."""
+
+    def apply(contents: Contents) -> Contents:
+        pictures = contents[place(contents, Pictures, number)]
+        assert isinstance(pictures, Pictures)
+        offsets = [unit.presentation_offset for unit in pictures.access_units]
+        offsets[1], offsets[2] = offsets[2], offsets[1]
+
+        def change(unit: AccessUnit, at: int) -> AccessUnit:
+            return replace(unit, presentation_offset=offsets[at])
+
+        return with_pictures(number, change)(contents)
+
+    return apply
+
+
 def with_nal_header(byte: int, at: int = 1) -> Callable[[AccessUnit, int], AccessUnit]:
     def change(unit: AccessUnit, number: int) -> AccessUnit:
         if number != at:
@@ -270,6 +287,7 @@ BREACHES: dict[str, list[Callable[[Contents], Contents]]] = {
         with_slice(1, "slice_header_start", pic_parameter_set_id=9),
         with_slice(1, "slice_header_start", slice_type=3),
     ],
+    "HYP-PIC-028": [swapped_times(0), swapped_times(1)],
     "HYP-PIC-027": [with_pictures(0, with_offset(3, 0))],
     "HYP-TRK-004": [changed(TrackHeader, 0, codec_name="a b")],
     "HYP-TRK-020": [without(TrackHeader)],
@@ -311,6 +329,13 @@ def test_conforming_files_have_no_findings(stream: tuple[Contents, GeneratorMode
     contents, model, data = stream
     assert not validate(data, model=model)
     assert not validate(written(contents), model=model)
+
+
+def test_unreadable_slices_are_findings(stream: tuple[Contents, GeneratorModel, bytes]) -> None:
+    contents, model, _ = stream
+    for header in (0xC1, 0x85, 0xFF):
+        broken = with_pictures(1, with_nal_header(header))(contents)
+        assert found(validate(written(broken), model=model)) & {"HYP-PIC-026", "HYP-PIC-007"}
 
 
 @pytest.mark.parametrize(("requirement", "breach"), list(cases()))
