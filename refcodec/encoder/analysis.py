@@ -23,7 +23,7 @@ LARGEST_VALUE = 2047
 LARGEST_HYPER_VALUE = 31
 
 
-@numba.njit(nogil=True, error_model="numpy", cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, error_model="numpy", cache=True)
 def _depthwise(x: Float, weight: Float, bias: Float, out: Float) -> None:
     channels, height, width = x.shape
     for c in range(channels):
@@ -52,10 +52,10 @@ def space_to_depth(x: Float, r: int) -> Float:
 
 def sample_planes(picture: Picture) -> NDArray[np.uint8]:
     """Return the 24 sample planes (24, H/4, W/4) of a picture whose sides are multiples of 16 (#gen.stage2)."""
-    y = space_to_depth(picture.y[None], 4)  # type: ignore[arg-type]
-    u = space_to_depth(picture.u[None], 2)  # type: ignore[arg-type]
-    v = space_to_depth(picture.v[None], 2)  # type: ignore[arg-type]
-    return np.concatenate([y, u, v])  # type: ignore[return-value]
+    y = space_to_depth(picture.y[None], 4)
+    u = space_to_depth(picture.u[None], 2)
+    v = space_to_depth(picture.v[None], 2)
+    return np.concatenate([y, u, v])
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Analyser:
 
     def latents(self, picture: Picture, q: int) -> Float:
         """Return latents (C, H/16, W/16) in real units (1/64 of a dequantised unit), not rounded."""
-        x = (sample_planes(picture).astype(np.float32) / 255 - 0.5) * 4
+        x: Float = ((sample_planes(picture) / np.float32(255) - 0.5) * 4).astype(np.float32)
         x = self._blocks("analysis.narrow", self._conv("analysis.first", x))
         x = self._blocks("analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2)))
         x = space_to_depth(x, 2)

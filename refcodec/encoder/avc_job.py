@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import av
 import av.error
+import llvmlite.binding
 from av.video.frame import PictureType
 
 from refcodec import errors
@@ -152,9 +154,24 @@ def x264_parameters(settings: AvcSettings, crf: float, hidden: bool) -> dict[str
     right, bottom = size.grid_width - size.width, size.grid_height - size.height
     if right or bottom:
         parameters["crop-rect"] = f"0,0,{right},{bottom}"
+    if (cpu := deterministic_cpu()) is not None:
+        parameters["asm"] = cpu
     if hidden:
         parameters["zones"] = "0,0,q=1"
     return parameters | dict(settings.overrides)
+
+
+@cache
+def deterministic_cpu() -> str | None:
+    """Return the CPU features that x264 may use, or None for all that it finds.
+
+    x264's AVX-512 code for the macroblock tree reads memory that nothing has written, unless the width is a
+    multiple of 128 samples: two encodes of the same pictures then differ.
+    """
+    features = llvmlite.binding.get_host_cpu_features()
+    if not features.get("avx512f"):
+        return None
+    return "MMX2,SSE2Fast,LZCNT,SSSE3,SSE4.2,AVX,FMA3,BMI1,BMI2,AVX2"
 
 
 def _open(settings: AvcSettings, crf: float, hidden: bool) -> Any:

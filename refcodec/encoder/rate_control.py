@@ -34,11 +34,13 @@ def initial_crf(bits_per_sample: float) -> float:
 
 @dataclass
 class RateSearch:
-    """Search for the position at which the coded bytes are `target`, within `tolerance` (a fraction)."""
+    """Search for the position at which the file has `target` bytes, within `tolerance` (a fraction); `fixed` of
+    them do not depend on the position."""
 
     target: float
     tolerance: float = 0.004
     first: float = 30.0
+    fixed: float = 0.0
     observations: list[tuple[float, float]] = field(default_factory=list)
 
     def observe(self, position: float, size: float) -> None:
@@ -66,9 +68,12 @@ class RateSearch:
             return None
         return position
 
+    def _log2(self, size: float) -> float:
+        return math.log2(max(1.0, size - self.fixed))
+
     def _proposed(self, best: tuple[float, float]) -> float:
-        goal = math.log2(self.target)
-        points = [(position, math.log2(size)) for position, size in self.observations]
+        goal = self._log2(self.target)
+        points = [(position, self._log2(size)) for position, size in self.observations]
         above = max((p for p in points if p[1] > goal), key=lambda p: p[0], default=None)
         below = min((p for p in points if p[1] <= goal), key=lambda p: p[0], default=None)
         if above is not None and below is not None and above[0] < below[0]:
@@ -80,5 +85,5 @@ class RateSearch:
         if len(nearest) == 2 and nearest[0][0] != nearest[1][0]:
             slope = (nearest[0][1] - nearest[1][1]) / (nearest[0][0] - nearest[1][0])
             slope = min(_FLATTEST, max(_STEEPEST, slope))
-        position = best[0] + (goal - math.log2(best[1])) / slope
+        position = best[0] + (goal - self._log2(best[1])) / slope
         return min(HIGHEST_CRF + 0.5, max(LOWEST_CRF, position))

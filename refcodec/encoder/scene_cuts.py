@@ -2,7 +2,7 @@
 
 The measure is cheap: two differences between small luma pictures of consecutive pictures, one of them blind to
 movement (histogram), one to brightness (mean removed). A cut is a picture where both stand out from their
-neighbourhood, so that fades, flashes and fast movement are no cuts.
+neighbourhood, or the second one by far, so that fades and fast movement are no cuts.
 """
 
 from __future__ import annotations
@@ -76,18 +76,21 @@ def find_cuts(features: Sequence[PictureFeatures]) -> list[int]:
     histogram = np.array([f.histogram_difference for f in features])
     cuts = []
     for i in range(1, len(features)):
-        if difference[i] < _DIFFERENCE_FLOOR or histogram[i] < _HISTOGRAM_FLOOR:
-            continue
         around = np.r_[
             max(1, i - _NEIGHBOURHOOD) : i, i + 1 : min(len(features), i + 1 + _NEIGHBOURHOOD)
         ]
-        if around.size and (
-            difference[i] < _RATIO * np.median(difference[around])
-            or histogram[i] < _RATIO * np.median(histogram[around])
-            or difference[i] < difference[around].max()
-        ):
-            continue
-        cuts.append(i)
+        usual, usual_histogram, largest = (
+            (np.median(difference[around]), np.median(histogram[around]), difference[around].max())
+            if around.size
+            else (0.0, 0.0, 0.0)
+        )
+        clear = difference[i] >= max(_DIFFERENCE_FLOOR, _RATIO * usual) and histogram[i] >= max(
+            _HISTOGRAM_FLOOR, _RATIO * usual_histogram
+        )
+        # Shots of equal brightness differ in place only; then the difference must be beyond doubt.
+        alike = difference[i] >= max(2 * _DIFFERENCE_FLOOR, 2 * _RATIO * usual)
+        if (clear or alike) and difference[i] >= largest:
+            cuts.append(i)
     return cuts
 
 

@@ -84,6 +84,8 @@ class SequenceEncoder:
                 break
             results = self.at(position)
             size = self._size(results)
+            prompts = sum(result.prompt_size for result in results)
+            search.fixed = prompts + self._context.survey.side_size
             search.observe(position, size)
             miss = abs(size / search.target - 1)
             if miss < nearest:

@@ -1,0 +1,229 @@
+"""Whole encodes of tiny sources: rate, structure, decodability, determinism, errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from refcodec import errors
+from refcodec.container import open_reader
+from refcodec.decoder import decode
+from refcodec.encoder import EncoderSettings, MediaSource, encode
+from refcodec.metrics import psnr
+
+WIDTH, HEIGHT, RATE = 160, 96, 25
+
+
+def moving_picture(number: int, seed: int) -> np.ndarray:
+    """RGB of a textured pan with a moving disc."""
+    rng = np.random.default_rng(seed)
+    wide = np.kron(
+        rng.integers(20 + 80 * seed, 150 + 80 * seed, (HEIGHT // 8, 48, 3)), np.ones((8, 8, 1))
+    )
+    frame = wide[:, number * 2 : number * 2 + WIDTH].copy()
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    noise = rng.integers(-12, 13, (HEIGHT, 2 * WIDTH, 1))
+    frame = np.clip(frame + noise[:, number * 2 : number * 2 + WIDTH], 0, 255)
+    frame[(y - 48) ** 2 + (x - 20 - 2 * number) ** 2 < 300] = (230, 60, 40)
+    return frame.astype(np.uint8)
+
+
+def write_source(path: Path, count: int = 36, cut: int = 18, audio: bool = False) -> Path:
+    """Write a lossless source of two scenes."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        sound: Any = container.add_stream("aac", rate=48000, layout="mono") if audio else None
+        for number in range(count):
+            samples = moving_picture(number % cut, number // cut)
+            frame = av.VideoFrame.from_ndarray(samples, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if audio:
+            time = np.arange(48000 * count // RATE) / 48000
+            wave = np.sin(2 * np.pi * 440 * time).astype(np.float32)[None]
+            chunk = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            chunk.sample_rate, chunk.pts, chunk.time_base = 48000, 0, Fraction(1, 48000)
+            container.mux(sound.encode(chunk))
+            container.mux(sound.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_source(tmp_path_factory.mktemp("encode") / "source.mkv")
+
+
+def fast(**options: Any) -> EncoderSettings:
+    values: dict[str, Any] = {"preset": "fast", "keyframes": "coded", "workers": 1}
+    values |= options
+    if values.get("quality") is None:
+        values.setdefault("bitrate", 150_000)
+    return EncoderSettings(**values)
+
+
+@pytest.mark.parametrize("keyframes", ["coded", "generated"])
+@pytest.mark.parametrize("bitrate", [120_000, 300_000])
+def test_total_rate_is_met_and_the_file_decodes(
+    source: Path, tmp_path: Path, keyframes: str, bitrate: int
+) -> None:
+    target = tmp_path / "a.hyp"
+    report = encode(source, target, fast(bitrate=bitrate, keyframes=keyframes))
+    assert report.size == target.stat().st_size
+    assert abs(report.size * 8 / (36 / RATE) / bitrate - 1) <= 0.02
+    parts = (
+        report.keyframe_rate, report.pictures_rate, report.side_track_rate, report.overhead_rate
+    )  # fmt: skip
+    assert sum(parts) == pytest.approx(report.rate)
+    assert [segment.picture_count for segment in report.segments] == [18, 18]
+    assert all(s.generated == (keyframes == "generated") for s in report.segments)
+    decoded = list(decode(target))
+    assert [picture.time for picture in decoded] == [Fraction(k, RATE) for k in range(36)]
+    quality = [
+        psnr(shown.picture, original.picture)
+        for shown, original in zip(decoded, MediaSource(source).pictures(), strict=True)
+    ]
+    assert min(quality) > 20
+
+
+def test_more_bits_give_more_quality(source: Path, tmp_path: Path) -> None:
+    means = []
+    for quality in (20, 60):
+        target = tmp_path / f"{quality}.hyp"
+        report = encode(source, target, fast(quality=quality))
+        assert report.target_rate is None
+        pairs = zip(decode(target), MediaSource(source).pictures(), strict=True)
+        means.append(np.mean([psnr(a.picture, b.picture) for a, b in pairs]))
+    assert means[1] > means[0] + 3
+
+
+@pytest.mark.parametrize("keyframes", ["coded", "generated"])
+def test_bytes_do_not_depend_on_the_number_of_workers(
+    source: Path, tmp_path: Path, keyframes: str
+) -> None:
+    files = []
+    for workers in (1, 2):
+        target = tmp_path / f"{workers}.hyp"
+        encode(
+            source,
+            target,
+            fast(quality=40, workers=workers, keyframes=keyframes, keyframe_interval=0.4),
+        )
+        files.append(target.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_trials_choose_rung_and_keyframes(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.hyp"
+    report = encode(source, target, fast(preset="medium", keyframes="auto", bitrate=100_000))
+    assert abs(report.rate / 100_000 - 1) <= 0.02
+    assert report.presentation_width == WIDTH
+    assert len(list(decode(target))) == 36
+
+
+@pytest.mark.parametrize("size", [Fraction(1), Fraction(1, 2)])
+def test_forced_size_is_coded_and_scaled_up(source: Path, tmp_path: Path, size: Fraction) -> None:
+    target = tmp_path / "s.hyp"
+    report = encode(source, target, fast(size=size, bitrate=100_000))
+    assert (report.coded_width, report.coded_height) == (WIDTH * size, HEIGHT * size)
+    picture = next(iter(decode(target))).picture
+    assert (picture.width, picture.height) == (WIDTH, HEIGHT)
+
+
+def test_rate_includes_the_side_tracks(tmp_path: Path) -> None:
+    sounding = write_source(tmp_path / "sound.mkv", audio=True)
+    target = tmp_path / "sound.hyp"
+    report = encode(sounding, target, fast(bitrate=200_000))
+    assert report.side_track_rate > 10_000
+    assert abs(report.rate / 200_000 - 1) <= 0.02
+    mute = encode(sounding, target, fast(bitrate=150_000, side_tracks=False))
+    assert mute.side_track_rate == 0
+    with pytest.raises(errors.CLASSES["HYP-E-OUT-02"], match="side"):
+        encode(sounding, target, fast(bitrate=20_000))
+
+
+def test_very_short_clips_meet_the_rate(tmp_path: Path) -> None:
+    for count in (1, 3):
+        short = write_source(tmp_path / f"{count}.mkv", count=count)
+        for keyframes in ("coded", "generated"):
+            report = encode(
+                short, tmp_path / "short.hyp", fast(bitrate=300_000, keyframes=keyframes)
+            )
+            assert abs(report.rate / 300_000 - 1) <= 0.02, (count, keyframes)
+            assert len(list(decode(tmp_path / "short.hyp"))) == count
+
+
+def test_unreachable_rate_leaves_no_file(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "none.hyp"
+    with pytest.raises(errors.CLASSES["HYP-E-OUT-01"], match="at least"):
+        encode(source, target, fast(bitrate=4_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failing_encode_keeps_the_file_that_was_there(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "kept.hyp"
+    target.write_bytes(b"before")
+    with pytest.raises(errors.CLASSES["HYP-E-OUT-01"]):
+        encode(source, target, fast(bitrate=4_000))
+    assert target.read_bytes() == b"before"
+
+
+def test_interrupt_ends_the_workers_and_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+
+    def interrupt(done: float, total: float, stage: str) -> None:
+        if stage.startswith("encoding"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(source, tmp_path / "x.hyp", fast(workers=2, workspace=workspace), interrupt)
+    assert list(workspace.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [workspace]
+
+
+def test_progress_rises_to_the_end(source: Path, tmp_path: Path) -> None:
+    seen: list[float] = []
+    encode(source, tmp_path / "p.hyp", fast(), lambda done, total, stage: seen.append(done / total))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_parameter_sets_are_the_same_whatever_the_rate_factor(source: Path, tmp_path: Path) -> None:
+    headers = []
+    for quality in (10, 80):
+        encode(source, tmp_path / "h.hyp", fast(quality=quality))
+        with open_reader(tmp_path / "h.hyp") as reader:
+            headers.append([bytes(unit) for unit in reader.sequence_header.parameter_sets])
+    assert headers[0] == headers[1]
+
+
+def test_source_is_never_overwritten(source: Path) -> None:
+    with pytest.raises(errors.CLASSES["HYP-E-CLI-05"]):
+        encode(source, source, fast())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bitrate": None, "quality": None},
+        {"bitrate": 100_000, "quality": 50},
+        {"bitrate": 1},
+        {"quality": 101},
+        {"preset": "none"},
+        {"keyframe_interval": 0.0},
+        {"size": Fraction(3, 2)},
+        {"workers": 0},
+        {"prompt_share": 1.5},
+    ],
+)
+def test_settings_are_checked(options: dict[str, Any]) -> None:
+    values = {"bitrate": 100_000} if "quality" not in options else {}
+    with pytest.raises(errors.CLASSES["HYP-E-OUT-03"]):
+        EncoderSettings(**(values | options))

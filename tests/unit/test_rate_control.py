@@ -1,0 +1,77 @@
+"""The search for the rate factor: few passes on any plausible curve, and only segments that change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from refcodec.encoder.rate_control import RateSearch, initial_crf, segment_crf
+from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF
+
+
+def passes_until_met(curve: Callable[[float], float], search: RateSearch) -> int:
+    count = 0
+    while (position := search.next()) is not None:
+        search.observe(position, curve(position))
+        count += 1
+        assert count < 30, search.observations
+    return count
+
+
+@pytest.mark.parametrize("slope", [-0.07, -0.12, -0.16, -0.25])
+@pytest.mark.parametrize("target_crf", [14.0, 27.3, 38.9, 47.0])
+@pytest.mark.parametrize("fixed", [0.0, 0.3, 0.6])
+def test_exponential_curves_are_met_in_few_passes(
+    slope: float, target_crf: float, fixed: float
+) -> None:
+    # A part of the file (headers, prompts, audio) does not depend on the rate factor.
+    def curve(crf: float) -> float:
+        return 1e6 * (fixed + (1 - fixed) * 2 ** (slope * (crf - target_crf)))
+
+    search = RateSearch(1e6, first=30.0, fixed=fixed * 1e6)
+    assert passes_until_met(curve, search) <= 6
+    assert search.best is not None
+    assert abs(search.best[1] / 1e6 - 1) <= search.tolerance
+
+
+def test_curves_with_steps_end_at_the_nearest_step() -> None:
+    def curve(crf: float) -> float:
+        return 1000 * 2 ** (-0.16 * (math.floor(crf * 2) / 2 - 30.2))
+
+    search = RateSearch(1000, first=25.0)
+    passes_until_met(curve, search)
+    assert search.best is not None
+    assert abs(search.best[1] / 1000 - 1) < 0.06
+
+
+def test_search_stays_within_the_range_of_rate_factors() -> None:
+    for size in (1e3, 1e9):
+        search = RateSearch(1e6)
+        passes_until_met(lambda _, size=size: size, search)  # type: ignore[misc]
+        for position, _ in search.observations:
+            assert LOWEST_CRF <= position <= HIGHEST_CRF + 0.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_segment_factors_follow_the_position(count: int) -> None:
+    for position in (10.0, 30.123, 44.4):
+        factors = [segment_crf(position, number, count) for number in range(count)]
+        assert max(abs(factor - position) for factor in factors) <= 0.5
+        later = [segment_crf(position + 0.3, number, count) for number in range(count)]
+        assert all(b >= a for a, b in zip(factors, later, strict=True))
+        assert sum(later) > sum(factors)
+
+
+def test_small_moves_change_few_segments() -> None:
+    count = 40
+    before = [segment_crf(30.0, number, count) for number in range(count)]
+    after = [segment_crf(30.05, number, count) for number in range(count)]
+    assert 0 < sum(a != b for a, b in zip(before, after, strict=True)) <= 6
+
+
+def test_first_guess_falls_with_the_rate() -> None:
+    guesses = [initial_crf(bits) for bits in (0.001, 0.01, 0.1, 1.0)]
+    assert guesses == sorted(guesses, reverse=True)
+    assert all(LOWEST_CRF <= guess <= HIGHEST_CRF for guess in guesses)
