@@ -97,6 +97,8 @@ def build(
             q = int(rng.integers(0, 64))
             prompt, keyframe = _prompt(rng, model, q, *latent_size)
         shown = pattern[number * pictures : (number + 1) * pictures]
+        if keyframe is not None:
+            shown = [_moved(keyframe, picture, t) for t, picture in enumerate(shown)]
         sets, access_units = _inter_coded(shown, keyframe, crop, full_range)
         if parameter_sets and sets != parameter_sets:
             raise ValueError("x264 changed its parameter sets between segments")
@@ -156,6 +158,18 @@ def _pattern(rng: np.random.Generator, width: int, height: int, count: int) -> l
         u, v = 255 - y[::2, ::2], y[::2, ::2] // 2 + 64
         shown.append(Picture(*(np.ascontiguousarray(p, np.uint8) for p in (y, u, v))))
     return shown
+
+
+def _moved(keyframe: Picture, pattern: Picture, t: int) -> Picture:
+    """Return the generated picture moved by (2t, 2t) samples, with `pattern` in its lower right
+    quarter, so that x264 predicts from the generated picture and repairs it too."""
+    planes = []
+    for plane, other, step in zip(keyframe.planes, pattern.planes, (2, 1, 1), strict=True):
+        moved = np.roll(plane, (step * t, step * t), (0, 1))
+        half = plane.shape[0] // 2, plane.shape[1] // 2
+        moved[half[0] :, half[1] :] = other[half[0] :, half[1] :]
+        planes.append(moved)
+    return Picture(*planes)
 
 
 def _prompt(
@@ -230,11 +244,20 @@ def _inter_coded(
 
 def video_frame(picture: Picture) -> Any:
     """Return `picture` as a libav frame of the format yuv420p."""
-    frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+    frame: Any = av.VideoFrame(picture.width, picture.height, "yuv420p")
     for target, plane in zip(frame.planes, picture.planes, strict=True):
         rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
         rows[: plane.shape[0], : plane.shape[1]] = plane
     return frame
+
+
+def picture_of(frame: Any) -> Picture:
+    """Return a copy of a libav frame of the format yuv420p as a picture."""
+    planes = (
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        for plane in frame.planes
+    )
+    return Picture(*map(np.ascontiguousarray, planes))
 
 
 def _audio_track(

@@ -36,6 +36,7 @@ class Timeline:
         self.scale = time_scale(tick)
         self._inserted = 0
         self._decoding = -1
+        self._first = 0
         self._edits: list[Edit] = []
         self._shown = 0
         self._end = 0
@@ -56,7 +57,7 @@ class Timeline:
         start = self.units(min(times))
         if self._decoding < 0 and start > 0:
             self._edits.append(Edit(start, NOTHING))
-            self._shown = start
+            self._shown = self._first = start
         if injected:
             self._close_edit(start)
             self._inserted += 1
@@ -67,7 +68,7 @@ class Timeline:
         for i in range(len(decoding) - 2, -1, -1):
             decoding[i] = min(decoding[i], decoding[i + 1] - 1)
         for i, time in enumerate(decoding):
-            decoding[i] = self._decoding = max(time, self._decoding + 1)
+            decoding[i] = self._decoding = max(time, self._decoding + 1, self._first)
             composition[i] = max(composition[i], decoding[i])
         self._end = max(self._end, self.units(end), self.units(max(times)) + 1)
         following = [*decoding[1:], max(self._end + self._inserted, decoding[-1] + 1)]
@@ -77,7 +78,9 @@ class Timeline:
     def _close_edit(self, until: int) -> None:
         """End the stretch of the presentation that has no injected picture inside at `until`."""
         if until > self._shown:
-            self._edits.append(Edit(until - self._shown, self._shown + self._inserted))
+            # Media times count from the decoding time of the first sample.
+            media_time = self._shown + self._inserted - self._first
+            self._edits.append(Edit(until - self._shown, media_time))
             self._shown = until
 
     def edits(self) -> list[Edit]:
