@@ -221,6 +221,7 @@ def test_source_is_never_overwritten(source: Path) -> None:
         {"size": Fraction(3, 2)},
         {"workers": 0},
         {"prompt_share": 1.5},
+        {"refine": True},
     ],
 )
 def test_settings_are_checked(options: dict[str, Any]) -> None:
