@@ -23,9 +23,15 @@ def main() -> None:
 @app.command()
 def train(
     config: Path,
-    run: Path = typer.Option(Path("runs/core"), help="Folder of the run; an existing one is resumed."),
-    pictures: Path = typer.Option(Path("../shared/data/images/train"), help="Folder of training pictures."),
-    lpips: Path = typer.Option(Path("../shared/data/lpips/lpips_alex_v0.1.npz"), help="LPIPS weights."),
+    run: Path = typer.Option(
+        Path("runs/core"), help="Folder of the run; an existing one is resumed."
+    ),
+    pictures: Path = typer.Option(
+        Path("../shared/data/images/train"), help="Folder of training pictures."
+    ),
+    lpips: Path = typer.Option(
+        Path("../shared/data/lpips/lpips_alex_v0.1.npz"), help="LPIPS weights."
+    ),
     seconds: float = typer.Option(1e12, help="Stop and save after this many seconds."),
     threads: int = typer.Option(0, help="CPU threads, 0 for all."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
@@ -40,8 +46,12 @@ def train(
 @app.command()
 def score(
     run: Path = typer.Option(Path("runs/core"), help="Folder of a run."),
-    model: Path | None = typer.Option(None, help="A shipped model file instead (with its analysis file beside it)."),
-    pictures: Path = typer.Option(Path("../shared/data/images/eval_kodak"), help="Folder of evaluation pictures."),
+    model: Path | None = typer.Option(
+        None, help="A shipped model file instead (with its analysis file beside it)."
+    ),
+    pictures: Path = typer.Option(
+        Path("../shared/data/images/eval_kodak"), help="Folder of evaluation pictures."
+    ),
     lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
     bits_per_pixel: float = typer.Option(0.1, help="Rate."),
     mode: str = typer.Option("quantised", help="float or quantised, for a run."),
@@ -58,11 +68,16 @@ def score(
         coder = checkpoint_coder(load_averaged(run / "checkpoint.pt"), mode)
     paths = sorted(pictures.glob("*.png"), key=lambda p: (len(p.stem), p.stem))
     rows = evaluate(coder, paths[: count or None], Scorer(lpips), bits_per_pixel, peer)
-    print("| picture | bit/pixel | LPIPS alex | squeeze | PSNR-Y | x264 bit/pixel | LPIPS alex | squeeze | PSNR-Y |")
+    print(
+        "| picture | bit/pixel | LPIPS alex | squeeze | PSNR-Y | x264 bit/pixel | LPIPS alex | squeeze | PSNR-Y |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     means = (mean([r.ours for r in rows]), mean([r.peer for r in rows]))
     for name, *scores in [*((r.picture, r.ours, r.peer) for r in rows), ("mean", *means)]:
-        cells = [f"{s.bits_per_pixel:.4f} | {s.lpips_alex:.4f} | {s.lpips_squeeze:.4f} | {s.psnr_y:.2f}" for s in scores]
+        cells = [
+            f"{s.bits_per_pixel:.4f} | {s.lpips_alex:.4f} | {s.lpips_squeeze:.4f} | {s.psnr_y:.2f}"
+            for s in scores
+        ]
         print(f"| {name} | {' | '.join(cells)} |")
 
 

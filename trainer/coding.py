@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from refcodec.twin.rate import laplace_bits
 from trainer.graph import TorchExecutor, Value
 from trainer.networks import SCALE_INDEX_LIMIT, Generator
 
 LARGEST_VALUE = 2047
-MINIMUM_PROBABILITY = 2.0**-15
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,6 @@ def planes_to(planes: Tensor) -> tuple[Tensor, Tensor]:
 def round_through(x: Tensor) -> Tensor:
     """Round half up with the gradient of the identity."""
     return x + (torch.floor(x.detach() + 0.5) - x.detach())
-
-
-def laplace_bits(x: Tensor, mean: Tensor, index: Tensor) -> Tensor:
-    """Bits of the interval x-1/2..x+1/2 under Laplace(mean, 2^(-3.5 + 0.2 index)), elementwise (#parse.tables)."""
-    rate = torch.exp2(3.5 - 0.2 * index)
-    distance = (x - mean).abs()
-    far = 0.5 * (torch.exp((0.5 - distance).clamp(max=0) * rate) - torch.exp(-(distance + 0.5) * rate))
-    near = 1 - 0.5 * (
-        torch.exp(-(distance + 0.5) * rate) + torch.exp((distance - 0.5).clamp(max=0) * rate)
-    )
-    p = torch.where(distance >= 0.5, far, near)
-    # the tables' floor, with a slope that still pulls improbable values in
-    return -torch.log2(p.clamp_min(MINIMUM_PROBABILITY)) + 0.2 * rate.detach().clamp(max=1) * (
-        distance - distance.detach()
-    ) * (p < MINIMUM_PROBABILITY)
 
 
 def code(model: Generator, planes: Tensor, q: Tensor, g: TorchExecutor, noise: bool) -> Coded:
@@ -121,4 +106,6 @@ def code_values(
     decoded = (rounded * model.gain(q)).clamp(-2047 / 64, 2047 / 64)
     low, features = model.stage1(g, Value(decoded, decoded.shape[1], model.latent_range), q_latent)
     out = model.stage2(g, features, low)
-    return Coded(total, hyper_bits, out.data.float() * (64 / 255), low.data.float() * (64 / 255), rounded)
+    return Coded(
+        total, hyper_bits, out.data.float() * (64 / 255), low.data.float() * (64 / 255), rounded
+    )

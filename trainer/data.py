@@ -46,7 +46,9 @@ class Pictures:
         """Return one random crop (size,size,3): random picture, scale of 0.4 to 1, place and flip."""
         picture = self.items[rng.choice(len(self.items), p=self.weights)]
         limit = min(picture.shape[:2]) / size
-        zoom = min(float(np.exp(rng.uniform(0.0, np.log(2.5)))) if rng.random() < 0.6 else 1.0, limit)
+        zoom = min(
+            float(np.exp(rng.uniform(0.0, np.log(2.5)))) if rng.random() < 0.6 else 1.0, limit
+        )
         side = max(size, int(size * zoom))
         if min(picture.shape[:2]) < side:
             side = min(picture.shape[:2])
@@ -65,7 +67,9 @@ class CropStream:
     The batch of step `k` depends on (seed, k) alone, so that a resumed run sees what an unbroken one would.
     """
 
-    def __init__(self, pictures: Pictures, batch: int, size: int, seed: int, first_step: int) -> None:
+    def __init__(
+        self, pictures: Pictures, batch: int, size: int, seed: int, first_step: int
+    ) -> None:
         self.pictures, self.batch, self.size, self.seed = pictures, batch, size, seed
         self.step = first_step
         self.queue: queue.Queue[Tensor] = queue.Queue(maxsize=3)

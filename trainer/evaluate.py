@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from trainer.coding import code, planes_from, planes_to
 from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
+from trainer.coding import code, planes_from, planes_to
 from trainer.graph import TorchExecutor
 from trainer.lpips import LPIPS
 from trainer.networks import Generator
@@ -67,8 +67,7 @@ class Scorer:
 
     def __init__(self, weights: Path) -> None:
         self.nets = {
-            net: LPIPS(weights / f"lpips_{net}_v0.1.npz", net)  # type: ignore[arg-type]
-            for net in ("alex", "squeeze")
+            net: LPIPS(weights / f"lpips_{net}_v0.1.npz", net) for net in ("alex", "squeeze")
         }
 
     @torch.no_grad()
@@ -137,10 +136,15 @@ def x264_intra(picture: Yuv, crf: float) -> tuple[float, Yuv]:
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = Fraction(1, 25)
-    encoder.options = {"preset": "slow", "crf": f"{crf}", "x264-params": "keyint=1:force-cfr=1", "threads": "1"}
+    encoder.options = {
+        "preset": "slow",
+        "crf": f"{crf}",
+        "x264-params": "keyint=1:force-cfr=1",
+        "threads": "1",
+    }
     frame = av.VideoFrame(width, height, "yuv420p")
     for plane, samples in zip(frame.planes, picture, strict=True):
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         rows[:, : samples.shape[1]] = samples
     packets = [*encoder.encode(frame), *encoder.encode(None)]
     data = b"".join(bytes(p) for p in packets)
@@ -152,7 +156,7 @@ def x264_intra(picture: Yuv, crf: float) -> tuple[float, Yuv]:
     out = [f for p in packets for f in decoder.decode(p)] + list(decoder.decode(None))
     planes = []
     for plane, samples in zip(out[0].planes, picture, strict=True):
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         planes.append(rows[:, : samples.shape[1]].copy())
     return 8.0 * size, (planes[0], planes[1], planes[2])
 
@@ -190,5 +194,7 @@ def evaluate(
 
 def mean(scores: list[Score]) -> Score:
     """Return the mean of each score."""
-    columns = np.array([(s.bits_per_pixel, s.lpips_alex, s.lpips_squeeze, s.psnr_y) for s in scores]).mean(0)
+    columns = np.array(
+        [(s.bits_per_pixel, s.lpips_alex, s.lpips_squeeze, s.psnr_y) for s in scores]
+    ).mean(0)
     return Score(*(float(v) for v in columns))

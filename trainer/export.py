@@ -29,9 +29,7 @@ def step_of(step: Step) -> float:
     return float(step.value().detach())
 
 
-def scale_to_integers(
-    ratio: np.ndarray, bound: np.ndarray
-) -> tuple[np.ndarray, int]:
+def scale_to_integers(ratio: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, int]:
     """Return multipliers and a common shift with multiplier / 2^shift near `ratio` (both per channel).
 
     The shift is the largest for which bound * multiplier + half stays below 2^31.
@@ -39,7 +37,9 @@ def scale_to_integers(
     for shift in range(30, -1, -1):
         multiplier = np.maximum(1, np.floor(ratio * 2.0**shift + 0.5)).astype(np.int64)
         half = 1 << (shift - 1) if shift else 0
-        if (bound * multiplier + half <= REQUANTISE_LIMIT).all() and multiplier.max() <= MULTIPLIER_LIMIT:
+        if (
+            bound * multiplier + half <= REQUANTISE_LIMIT
+        ).all() and multiplier.max() <= MULTIPLIER_LIMIT:
             return multiplier, shift
     raise ValueError("no shift keeps the requantisation inside 32 bits")
 
@@ -50,12 +50,18 @@ class GraphBuilder:
     def __init__(self, name: str, inputs: Sequence[Value]) -> None:
         self.name = name
         self.nodes: list[Node] = []
-        self.inputs = tuple(NetworkInput(str(v.data), v.channels, v.range.lo, v.range.hi) for v in inputs)
+        self.inputs = tuple(
+            NetworkInput(str(v.data), v.channels, v.range.lo, v.range.hi) for v in inputs
+        )
         self.channels = {item.name: item.channels for item in self.inputs}
 
-    def _emit(self, op: str, inputs: Sequence[Value], channels: int, out: Range, **rest: Any) -> Value:
+    def _emit(
+        self, op: str, inputs: Sequence[Value], channels: int, out: Range, **rest: Any
+    ) -> Value:
         name = f"t{len(self.nodes)}"
-        self.nodes.append(Node(op, tuple(str(v.data) for v in inputs), name, out.lo, out.hi, **rest))
+        self.nodes.append(
+            Node(op, tuple(str(v.data) for v in inputs), name, out.lo, out.hi, **rest)
+        )
         self.channels[name] = channels
         return Value(name, channels, out)
 
@@ -92,7 +98,9 @@ class GraphBuilder:
         multiplier, shift = scale_to_integers(ratio, bound)
         while shift and not (multiplier % 2).any():
             multiplier, shift = multiplier // 2, shift - 1
-        return self._emit("requantise", [x], x.channels, out, multiplier=multiplier.astype(np.int32), shift=shift)
+        return self._emit(
+            "requantise", [x], x.channels, out, multiplier=multiplier.astype(np.int32), shift=shift
+        )
 
     def add(self, a: Value, b: Value) -> Value:
         """Write a saturating addition."""
@@ -101,7 +109,12 @@ class GraphBuilder:
     def concat(self, values: Sequence[Value]) -> Value:
         """Write a concatenation of channels."""
         lo, hi = min(v.range.lo for v in values), max(v.range.hi for v in values)
-        return self._emit("concat", values, sum(v.channels for v in values), replace(values[0].range, lo=lo, hi=hi))
+        return self._emit(
+            "concat",
+            values,
+            sum(v.channels for v in values),
+            replace(values[0].range, lo=lo, hi=hi),
+        )
 
     def gather(self, x: Value, index: Sequence[int]) -> Value:
         """Write a selection of channels."""
@@ -119,7 +132,11 @@ class GraphBuilder:
         """Return the finished network with its outputs under their names in the specification."""
         names = {str(v.data): name for name, v in outputs.items()}
         nodes = tuple(
-            replace(n, inputs=tuple(names.get(i, i) for i in n.inputs), output=names.get(n.output, n.output))
+            replace(
+                n,
+                inputs=tuple(names.get(i, i) for i in n.inputs),
+                output=names.get(n.output, n.output),
+            )
             for n in self.nodes
         )
         channels = {names.get(key, key): count for key, count in self.channels.items()}
@@ -165,8 +182,15 @@ def export_model(model: Generator, path: Path, name: str = "core") -> bytes:
         path,
         name,
         build_networks(model),
-        {"latent_channels": a.latent_channels, "hyper_channels": a.hyper_channels, "scale_count": SCALE_INDICES},
-        {"gain": gain.numpy().astype(np.int32), "hyper_scale_index": index.numpy().astype(np.int32)},
+        {
+            "latent_channels": a.latent_channels,
+            "hyper_channels": a.hyper_channels,
+            "scale_count": SCALE_INDICES,
+        },
+        {
+            "gain": gain.numpy().astype(np.int32),
+            "hyper_scale_index": index.numpy().astype(np.int32),
+        },
     )
 
 

@@ -1,7 +1,7 @@
 """One description of a network, two readings: torch tensors for training, an IntNet graph for export.
 
 A network is a function of an *executor* and of `Value`s. `TorchExecutor` computes (in floats, or with fake
-quantisation); `GraphBuilder` in `export.py` writes integer nodes. So the trained and the shipped network cannot diverge.
+quantisation); `GraphBuilder` in `export.py` writes integer nodes, so that the trained and the shipped network agree.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from torch.nn import functional as F
 
 
 class Step(nn.Module):
-    """The size in real units of one integer unit: fixed, or learned (Esser et al., "Learned step size quantization")."""
+    """The size in real units of one integer unit: fixed, or learned (Esser et al., LSQ, 2020)."""
+
+    exponent: Tensor
+    peak: Tensor
 
     def __init__(self, value: float, learned: bool = False) -> None:
         super().__init__()
         exponent = torch.tensor(math.log2(value))
         self.learned = learned
-        self.exponent: Tensor
         if learned:
             self.exponent = nn.Parameter(exponent)
         else:
@@ -92,7 +94,9 @@ class _FakeQuantise(torch.autograd.Function):
         rounded = torch.floor(scaled + 0.5).clamp_(lo, hi)
         inside = (scaled >= lo - 0.5) & (scaled < hi + 0.5)
         if ctx.needs_input_grad[1]:
-            ctx.save_for_backward(inside, torch.where(inside, rounded - scaled, rounded).to(torch.bfloat16))
+            ctx.save_for_backward(
+                inside, torch.where(inside, rounded - scaled, rounded).to(torch.bfloat16)
+            )
         else:
             ctx.save_for_backward(inside)
         ctx.dtype = x.dtype

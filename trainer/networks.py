@@ -153,9 +153,13 @@ class Stage1(Ranged):
         self.first = Conv("conv1x1", a.latent_channels + 1, a.wide)
         self.wide = nn.ModuleList(Block(a.wide, stream, a.expansion) for _ in range(a.wide_blocks))
         self.up1 = Head(a.wide, 4 * a.middle, stream)
-        self.middle = nn.ModuleList(Block(a.middle, stream, a.expansion) for _ in range(a.middle_blocks))
+        self.middle = nn.ModuleList(
+            Block(a.middle, stream, a.expansion) for _ in range(a.middle_blocks)
+        )
         self.up2 = Head(a.middle, 4 * a.narrow, stream)
-        self.narrow = nn.ModuleList(Block(a.narrow, stream, a.expansion) for _ in range(a.stage1_narrow_blocks))
+        self.narrow = nn.ModuleList(
+            Block(a.narrow, stream, a.expansion) for _ in range(a.stage1_narrow_blocks)
+        )
         self.picture = Head(a.narrow, 3, picture, gain=0.3)
         nn.init.constant_(self.picture.conv.bias, 2.0)
 
@@ -178,7 +182,9 @@ class Stage2(Ranged):
 
     def __init__(self, a: Architecture, stream: Range, difference: Range, samples: Range) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(a.narrow, stream, a.expansion) for _ in range(a.stage2_blocks))
+        self.blocks = nn.ModuleList(
+            Block(a.narrow, stream, a.expansion) for _ in range(a.stage2_blocks)
+        )
         self.detail = Head(a.narrow, 24, difference, gain=0.1)
         self.difference, self.samples = difference, samples
 

@@ -8,13 +8,14 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.coding import Coded, code, planes_from, planes_to
 from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
+from trainer.coding import Coded, code, planes_from, planes_to
 from trainer.data import CropStream, Pictures
 from trainer.graph import Step, TorchExecutor
 from trainer.lpips import LPIPS
@@ -39,7 +40,9 @@ def trade(settings: Settings, q: Tensor) -> Tensor:
     return settings.trade_at_finest * torch.exp2(-q.float() / 63 * settings.trade_octaves)
 
 
-def measure(coded: Coded, y: Tensor, c: Tensor, rgb: Tensor, lpips: LPIPS | None, s: Settings) -> Losses:
+def measure(
+    coded: Coded, y: Tensor, c: Tensor, rgb: Tensor, lpips: LPIPS | None, s: Settings
+) -> Losses:
     """Compare the coded planes with luma y (N,1,H,W) and chroma c (N,2,H/2,W/2)."""
     pixels = y.shape[2] * y.shape[3]
     out_y, out_c = planes_to(coded.planes)
@@ -67,33 +70,47 @@ def calibrate(model: Generator, batches: list[Tensor]) -> None:
             module.exponent.data.copy_(torch.log2(module.peak.clamp_min(1e-3) * 0.7 / 127))
 
 
+def channels_last(module: nn.Module) -> None:
+    """Lay the 4-D parameters and buffers of a module out channels last, the fast layout of CPU convolutions."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
 class Run:
     """A training run in a folder: checkpoint.pt, curve.csv."""
 
-    def __init__(self, folder: Path, settings: Settings, lpips_path: Path, device: str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, settings: Settings, lpips_path: Path, device: str = "cpu"
+    ) -> None:
         self.folder, self.settings, self.device = folder, settings, device
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(settings.seed)
-        self.model = Generator(settings.architecture).to(device, memory_format=torch.channels_last)
+        self.model = Generator(settings.architecture).to(device)
         self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        decay, plain = [], []
+        weights: list[nn.Parameter] = []
+        steps: list[nn.Parameter] = []
         for name, p in self.model.named_parameters():
-            (plain if name.endswith("exponent") else decay).append(p)
+            (steps if name.endswith("exponent") else weights).append(p)
+        groups: list[dict[str, Any]] = [{"params": weights}, {"params": steps, "scale": 0.3}]
         self.optimiser = torch.optim.Adam(
-            [{"params": decay}, {"params": plain, "scale": 0.3}], lr=settings.learning_rate, betas=(0.9, 0.98)
+            groups,
+            lr=settings.learning_rate,
+            betas=(0.9, 0.98),
         )
-        self.lpips = LPIPS(lpips_path).to(device, memory_format=torch.channels_last)
+        self.lpips = LPIPS(lpips_path).to(device)
+        channels_last(self.lpips)
         self.step = 0
         self.seconds = 0.0
         if (folder / "checkpoint.pt").exists():
             self.load(torch.load(folder / "checkpoint.pt", map_location=device, weights_only=True))
 
-    def load(self, state: dict[str, object]) -> None:
+    def load(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-        self.averaged = dict(state["averaged"])  # type: ignore[call-overload]
-        self.optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])  # type: ignore[call-overload,arg-type]
+        self.model.load_state_dict(state["model"])
+        self.averaged = dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
     def save(self) -> None:
         """Write checkpoint.pt whole or not at all."""
@@ -169,12 +186,20 @@ class Run:
                     self.begin_quantised(stream)
                 loss, parts = self.train_step(stream.next().to(self.device))
                 sums += torch.tensor(
-                    [loss, *(float(v.detach().mean()) for v in (parts.bits_per_pixel, parts.lpips, parts.mse))]
+                    [
+                        loss,
+                        *(
+                            float(v.detach().mean())
+                            for v in (parts.bits_per_pixel, parts.lpips, parts.mse)
+                        ),
+                    ]
                 )
                 self.seconds = before + time.monotonic() - began
                 if self.step % report == 0:
                     mean = [f"{float(v):.6g}" for v in sums / report]
-                    writer.writerow([self.step, f"{self.seconds:.1f}", *mean, f"{self.learning_rate():.3g}"])
+                    writer.writerow(
+                        [self.step, f"{self.seconds:.1f}", *mean, f"{self.learning_rate():.3g}"]
+                    )
                     file.flush()
                     sums.zero_()
                 if time.monotonic() - saved > 120:

@@ -50,11 +50,11 @@ def space_to_depth(x: Float, r: int) -> Float:
     return np.ascontiguousarray(blocks.reshape(c * r * r, h // r, w // r))
 
 
-def sample_planes(picture: Picture) -> NDArray[np.uint8]:
+def sample_planes(picture: Picture) -> Float:
     """Return the 24 sample planes (24, H/4, W/4) of a picture whose sides are multiples of 16 (#gen.stage2)."""
-    y = space_to_depth(picture.y[None], 4)
-    u = space_to_depth(picture.u[None], 2)
-    v = space_to_depth(picture.v[None], 2)
+    y = space_to_depth(picture.y[None].astype(np.float32), 4)
+    u = space_to_depth(picture.u[None].astype(np.float32), 2)
+    v = space_to_depth(picture.v[None].astype(np.float32), 2)
     return np.concatenate([y, u, v])
 
 
@@ -89,7 +89,7 @@ class Analyser:
 
     def latents(self, picture: Picture, q: int) -> Float:
         """Return latents (C, H/16, W/16) in real units (1/64 of a dequantised unit), not rounded."""
-        x: Float = ((sample_planes(picture) / np.float32(255) - 0.5) * 4).astype(np.float32)
+        x: Float = (sample_planes(picture) / np.float32(255) - np.float32(0.5)) * np.float32(4)
         x = self._blocks("analysis.narrow", self._conv("analysis.first", x))
         x = self._blocks("analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2)))
         x = space_to_depth(x, 2)

@@ -132,7 +132,7 @@ def _reference(reference: tree.Reference, constants: Mapping[str, int]) -> _Expr
             index = subscript(state, place)
             array = place.scope.get(name)
             if type(array) is list and 0 <= index < len(array) and type(array[index]) is int:
-                return array[index]  # type: ignore[no-any-return]
+                return array[index]
             return general(state, place)
 
         return entry_of

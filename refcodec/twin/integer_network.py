@@ -35,7 +35,8 @@ def _scale(node: Node, x: Tensor) -> Tensor:
     assert node.multiplier is not None
     multiplier = torch.from_numpy(node.multiplier.astype("float64")).view(1, -1, 1, 1)
     slope = multiplier / 2.0**node.shift
-    result: Tensor = _Requantise.apply(x, slope.to(x.device), 0.5 if node.shift else 0.0, node.lo, node.hi)
+    apply: Any = _Requantise.apply
+    result: Tensor = apply(x, slope.to(x.device), 0.5 if node.shift else 0.0, node.lo, node.hi)
     return result
 
 

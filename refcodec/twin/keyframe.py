@@ -14,23 +14,7 @@ from refcodec.generator import GeneratorModel
 from refcodec.generator.contract import LATENT_LIMIT, MEAN_LIMIT, QPLANE, SCALE_INDEX_LIMIT
 from refcodec.generator.prompt import first_pass_mask
 from refcodec.twin.integer_network import evaluate
-
-SMALLEST_PROBABILITY = 2.0**-15
-
-
-def laplace_bits(x: Tensor, mean: Tensor, index: Tensor) -> Tensor:
-    """Bits of the interval x-1/2..x+1/2 under Laplace(mean, 2^(-3.5 + 0.2 index)) (#parse.tables), elementwise.
-
-    A smooth model of the tables: the coded rate differs from it by their rounding only.
-    """
-    rate = torch.exp2(3.5 - 0.2 * index)
-    distance = (x - mean).abs()
-    outer = torch.exp(-(distance + 0.5) * rate)
-    inner = torch.exp(-(distance - 0.5).abs() * rate)
-    p = torch.where(distance >= 0.5, 0.5 * (inner - outer), 1 - 0.5 * (outer + inner))
-    # at the tables' floor the bits are constant; a slope keeps improbable values coming back
-    pull = 0.2 * (distance - distance.detach()) * (p < SMALLEST_PROBABILITY)
-    return -torch.log2(p.clamp_min(SMALLEST_PROBABILITY)) + pull
+from refcodec.twin.rate import laplace_bits
 
 
 def _through(whole: Tensor, x: Tensor) -> Tensor:
@@ -60,8 +44,12 @@ class KeyframeTwin:
         self.gain = torch.from_numpy(model.contract.gain[q].astype(np.float32)).view(1, -1, 1, 1)
         with torch.no_grad():
             self.features = self._run("hyper", hyper_latents=self.hyper)
-            scale = torch.from_numpy(model.contract.hyper_scale_index.astype(np.float32)).view(1, -1, 1, 1)
-            bits = laplace_bits(self.hyper, torch.zeros_like(self.hyper), scale.expand_as(self.hyper))
+            scale = torch.from_numpy(model.contract.hyper_scale_index.astype(np.float32)).view(
+                1, -1, 1, 1
+            )
+            bits = laplace_bits(
+                self.hyper, torch.zeros_like(self.hyper), scale.expand_as(self.hyper)
+            )
             self.hyper_bits = float((bits * (scale > 0)).sum())
 
     def _run(self, name: str, **inputs: Tensor) -> Tensor:

@@ -185,7 +185,7 @@ def _markup(node: Element, size: float) -> str:
 # -- blocks -------------------------------------------------------------------------------------
 
 
-class _Heading(Paragraph):  # type: ignore[misc]
+class _Heading(Paragraph):
     """A heading that enters the table of contents and the outline of the file."""
 
     def __init__(self, markup: str, style: ParagraphStyle, level: int, text: str, anchor: str):
@@ -193,7 +193,7 @@ class _Heading(Paragraph):  # type: ignore[misc]
         self.level, self.text, self.anchor = level, text, anchor
 
 
-class _Chapter(ActionFlowable):  # type: ignore[misc]
+class _Chapter(ActionFlowable):
     """Tells the page header which chapter begins."""
 
     def __init__(self, title: str) -> None:
@@ -519,7 +519,7 @@ def _drawing(svg: Element) -> Drawing:
 # -- pages --------------------------------------------------------------------------------------
 
 
-class _Template(BaseDocTemplate):  # type: ignore[misc]
+class _Template(BaseDocTemplate):
     chapter = ""
 
     def __init__(self, stream: io.BytesIO, sources: Sources) -> None:

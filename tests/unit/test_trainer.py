@@ -8,14 +8,15 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from refcodec.generator import encode_prompt, load_model  # noqa: E402
-from refcodec.generator.prompt import settle  # noqa: E402
 from refcodec.encoder.analysis import load_analyser  # noqa: E402
 from refcodec.encoder.refinement import refine  # noqa: E402
+from refcodec.generator import encode_prompt, load_model  # noqa: E402
+from refcodec.generator.prompt import settle  # noqa: E402
 from refcodec.picture import Picture  # noqa: E402
 from refcodec.twin.keyframe import KeyframeTwin  # noqa: E402
+from refcodec.twin.rate import laplace_bits  # noqa: E402
 from trainer.checkpoints import load_averaged  # noqa: E402
-from trainer.coding import code, laplace_bits, planes_from, planes_to  # noqa: E402
+from trainer.coding import code, planes_from, planes_to  # noqa: E402
 from trainer.data import Pictures  # noqa: E402
 from trainer.export import export_analysis, export_model, scale_to_integers  # noqa: E402
 from trainer.graph import TorchExecutor  # noqa: E402
@@ -58,7 +59,13 @@ def settings(**changes: object) -> Settings:
 def lpips_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights with the shapes of LPIPS-alex: the loss need not mean anything here."""
     rng = np.random.default_rng(0)
-    shapes = [(64, 3, 11, 11), (192, 64, 5, 5), (384, 192, 3, 3), (256, 384, 3, 3), (256, 256, 3, 3)]
+    shapes = [
+        (64, 3, 11, 11),
+        (192, 64, 5, 5),
+        (384, 192, 3, 3),
+        (256, 384, 3, 3),
+        (256, 256, 3, 3),
+    ]
     arrays: dict[str, np.ndarray] = {}
     for index, (layer, shape) in enumerate(zip((0, 3, 6, 8, 10), shapes, strict=True)):
         arrays[f"net.features.{layer}.weight"] = rng.normal(0, 0.05, shape).astype(np.float32)
@@ -69,7 +76,9 @@ def lpips_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_resumed_run_equals_an_unbroken_one(tmp_path: Path, pictures: Pictures, lpips_path: Path) -> None:
+def test_resumed_run_equals_an_unbroken_one(
+    tmp_path: Path, pictures: Pictures, lpips_path: Path
+) -> None:
     torch.set_num_threads(1)
     whole = Run(tmp_path / "whole", settings(mse_only_steps=3), lpips_path)
     torch.manual_seed(0)
@@ -86,8 +95,17 @@ def test_resumed_run_equals_an_unbroken_one(tmp_path: Path, pictures: Pictures, 
 
 
 def test_training_lowers_the_loss(tmp_path: Path, pictures: Pictures, lpips_path: Path) -> None:
-    run = Run(tmp_path / "run", settings(quantised_from=10**6, steps=60, learning_rate=3e-3, decay_steps=1), lpips_path)
-    batch = torch.from_numpy(np.stack([textured(s, 64, 64) for s in (1, 2)])).permute(0, 3, 1, 2).float() / 255
+    run = Run(
+        tmp_path / "run",
+        settings(quantised_from=10**6, steps=60, learning_rate=3e-3, decay_steps=1),
+        lpips_path,
+    )
+    batch = (
+        torch.from_numpy(np.stack([textured(s, 64, 64) for s in (1, 2)]))
+        .permute(0, 3, 1, 2)
+        .float()
+        / 255
+    )
     losses = [run.train_step(batch)[0] for _ in range(60)]
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
 
@@ -113,20 +131,26 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Path]:
 def a_picture() -> Picture:
     rgb = textured(9, 48, 64)
     y = np.ascontiguousarray(rgb[:, :, 1])
-    return Picture(y, np.ascontiguousarray(rgb[::2, ::2, 0]), np.ascontiguousarray(rgb[::2, ::2, 2]))
+    return Picture(
+        y, np.ascontiguousarray(rgb[::2, ::2, 0]), np.ascontiguousarray(rgb[::2, ::2, 2])
+    )
 
 
 def test_shipped_model_equals_the_trained_one(shipped: tuple[Generator, Path]) -> None:
     model, path = shipped
     generator, picture, q = load_model(path), a_picture(), 30
-    z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(picture, q, generator.contract.gain)
+    z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(
+        picture, q, generator.contract.gain
+    )
     settled = settle(generator, q, z, v)
     prompt = encode_prompt(generator, q, settled.hyper, settled.values)
     decoded = generator.generate(generator.decode_prompt(prompt, q, 4, 3), q)
     y = torch.from_numpy(picture.y)[None, None].float() / 255
     c = torch.from_numpy(np.stack([picture.u, picture.v]))[None].float() / 255
     with torch.no_grad():
-        coded = code(model, planes_from(y, c), torch.tensor([q]), TorchExecutor("quantised"), noise=False)
+        coded = code(
+            model, planes_from(y, c), torch.tensor([q]), TorchExecutor("quantised"), noise=False
+        )
     agreement = np.mean(coded.values[0].numpy() == settled.values)
     assert agreement > 0.98  # float16 weights and binary32 sums may tip a few roundings
     luma = planes_to(coded.planes)[0][0, 0].numpy() * 255
@@ -137,12 +161,18 @@ def test_shipped_model_equals_the_trained_one(shipped: tuple[Generator, Path]) -
 def test_twin_equals_the_decoder_and_refinement_pays(shipped: tuple[Generator, Path]) -> None:
     _, path = shipped
     generator, picture, q = load_model(path), a_picture(), 30
-    z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(picture, q, generator.contract.gain)
+    z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(
+        picture, q, generator.contract.gain
+    )
     start = settle(generator, q, z, v)
-    rendering = KeyframeTwin(generator, q, start.hyper).render(torch.from_numpy(start.values.astype(np.float32))[None])
+    rendering = KeyframeTwin(generator, q, start.hyper).render(
+        torch.from_numpy(start.values.astype(np.float32))[None]
+    )
     decoded = generator.generate(start, q)
     np.testing.assert_array_equal(rendering.luma[0, 0].detach().numpy(), decoded.y)
-    np.testing.assert_array_equal(rendering.chroma[0].detach().numpy(), np.stack([decoded.u, decoded.v]))
+    np.testing.assert_array_equal(
+        rendering.chroma[0].detach().numpy(), np.stack([decoded.u, decoded.v])
+    )
     prompt = encode_prompt(generator, q, start.hyper, start.values)
     assert float(rendering.bits) == pytest.approx(8 * len(prompt), rel=0.05, abs=64)
     refined = refine(generator, picture, q, start, steps=12)
@@ -174,7 +204,9 @@ def test_unknown_setting_is_refused(tmp_path: Path) -> None:
         read_settings(path)
 
 
-def test_checkpoint_restores_the_average(tmp_path: Path, pictures: Pictures, lpips_path: Path) -> None:
+def test_checkpoint_restores_the_average(
+    tmp_path: Path, pictures: Pictures, lpips_path: Path
+) -> None:
     run = Run(tmp_path / "run", settings(steps=3), lpips_path)
     run.run(pictures)
     model = load_averaged(tmp_path / "run" / "checkpoint.pt")
