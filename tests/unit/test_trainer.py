@@ -24,6 +24,8 @@ from trainer.networks import Architecture, Generator  # noqa: E402
 from trainer.settings import Settings, read_settings  # noqa: E402
 from trainer.train import Run, calibrate  # noqa: E402
 
+torch.set_num_threads(1)  # tiny tensors: a second thread only waits
+
 TINY = Architecture(
     latent_channels=8, hyper_channels=4, hyper_width=8, context_width=8, wide=16, middle=12, narrow=8,
     wide_blocks=1, middle_blocks=1, stage1_narrow_blocks=1, stage2_blocks=1,
