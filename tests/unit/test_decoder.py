@@ -19,10 +19,11 @@ import pytest
 
 from conformance.generators import tiny_stream
 from conformance.generators.tiny_stream import TinyStream
-from refcodec import errors
+from refcodec import errors, syntax
 from refcodec.avc.access_units import to_annex_b
-from refcodec.avc.injection import injected_idr
-from refcodec.avc.parameter_sets import parse_parameter_sets
+from refcodec.avc.injection import injected_idr, with_emulation_prevention
+from refcodec.avc.nal import remove_emulation_prevention
+from refcodec.avc.parameter_sets import avc_syntax, parse_parameter_sets
 from refcodec.container import AccessUnit, Segment, SequenceHeader, Writer, open_reader
 from refcodec.decoder import DecodedPicture, decode
 from refcodec.decoder.pipeline import Prefetch
@@ -393,3 +394,42 @@ def test_prefetch_keeps_order_passes_errors_and_is_bounded() -> None:
             assert len(made) <= number + 4
     assert taken == list(range(6))
     assert prefetch.close()
+
+
+def test_pictures_before_an_idr_that_wants_them_dropped(stream: TinyStream) -> None:
+    """no_output_of_prior_pics_flag of a coded keyframe takes no picture from the segment before
+    it."""
+    header, segments = contents(stream.path)
+
+    def change(number: int, units: list[AccessUnit]) -> None:
+        if number == 1:
+            slice_ = with_no_output_of_prior_pics(header, bytes(units[0].nal_units[0]))
+            units[0] = AccessUnit(0, (slice_,))
+
+    expected = hashes(decode(stream.path, model=stream.model))
+    assert hashes(decode(file_of(header, segments, change), model=stream.model)) == expected
+
+
+def with_no_output_of_prior_pics(header: SequenceHeader, nal_unit: bytes) -> bytes:
+    """Set no_output_of_prior_pics_flag of an IDR slice."""
+    tree = avc_syntax()
+
+    def structure(name: str, data: bytes, params: Any = None, listener: Any = None) -> Any:
+        rbsp = remove_emulation_prevention(data)
+        return syntax.read(tree, name, rbsp, params=params or {}, listener=listener)
+
+    sets = [bytes(unit) for unit in header.parameter_sets]
+    sps = structure("seq_parameter_set_rbsp", sets[0][1:])["seq_parameter_set_data"]
+    pps = structure("pic_parameter_set_rbsp", sets[1][1:], {"chroma_format_idc": 1})
+    nal = structure("nal_unit_header", nal_unit[:1])
+    places = []
+
+    def listener(event: Any) -> None:
+        if event.path.endswith("no_output_of_prior_pics_flag"):
+            assert event.value == 0
+            places.append(event.bit_offset)
+
+    structure("slice_header", nal_unit[1:], {"nal": nal, "sps": sps, "pps": pps}, listener)
+    rbsp = bytearray(remove_emulation_prevention(nal_unit[1:]))
+    rbsp[places[0] // 8] |= 128 >> places[0] % 8
+    return nal_unit[:1] + with_emulation_prevention(bytes(rbsp))
