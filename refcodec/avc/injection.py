@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from refcodec import errors
 from refcodec.avc.bit_writer import BitWriter
+from refcodec.avc.nal import add_emulation_prevention
 from refcodec.avc.parameter_sets import PictureParameterSet, SequenceParameterSet
 from refcodec.picture import Picture
 
@@ -49,7 +49,7 @@ def injected_parameter_set(pic_parameter_set_id: int, seq_parameter_set_id: int)
         bits.se(0)
     bits.u(3, 0b100)  # deblocking control present; constrained intra, redundant pictures: no
     bits.trailing_bits()
-    return bytes([NAL_HEADER_PPS]) + with_emulation_prevention(bits.to_bytes())
+    return bytes([NAL_HEADER_PPS]) + add_emulation_prevention(bits.to_bytes())
 
 
 def injected_slice_header(
@@ -87,36 +87,6 @@ def macroblock_samples(picture: Picture) -> NDArray[np.uint8]:
     return samples.reshape(rows * columns, 384)
 
 
-@njit(nogil=True, cache=True)
-def _prevent_emulation(rbsp: NDArray[np.uint8], start: int, unit: NDArray[np.uint8]) -> int:
-    """Copy `rbsp` from `start` on into `unit` with emulation prevention; return the number of
-    bytes written."""
-    zeros = 0
-    at = 0
-    for i in range(start, rbsp.size):
-        value = rbsp[i]
-        if zeros == 2 and value <= 3:
-            unit[at] = 3
-            at += 1
-            zeros = 0
-        unit[at] = value
-        at += 1
-        zeros = zeros + 1 if value == 0 else 0
-    return at
-
-
-def with_emulation_prevention(rbsp: bytes) -> bytes:
-    """(#avc.7.4.1) Return `rbsp` with an emulation prevention byte 03 wherever two zero bytes would
-    be followed by a byte of 0..3."""
-    start = rbsp.find(b"\0\0")
-    if start < 0:
-        return rbsp
-    # One byte more for every two zeros at most, so half as much again is enough.
-    unit = np.empty((len(rbsp) - start) * 3 // 2 + 1, np.uint8)
-    size = _prevent_emulation(np.frombuffer(rbsp, np.uint8), start, unit)
-    return rbsp[:start] + unit[:size].tobytes()
-
-
 def injected_idr(
     picture: Picture,
     sps: SequenceParameterSet,
@@ -151,5 +121,5 @@ def injected_idr(
     rbsp = b"".join((head, body.reshape(-1)[2:].data, b"\x80"))
     return [
         injected_parameter_set(pps_id, sps.seq_parameter_set_id),
-        bytes([NAL_HEADER_IDR]) + with_emulation_prevention(rbsp),
+        bytes([NAL_HEADER_IDR]) + add_emulation_prevention(rbsp),
     ]

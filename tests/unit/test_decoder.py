@@ -21,8 +21,8 @@ from conformance.generators import tiny_stream
 from conformance.generators.tiny_stream import TinyStream
 from refcodec import errors, syntax
 from refcodec.avc.access_units import to_annex_b
-from refcodec.avc.injection import injected_idr, with_emulation_prevention
-from refcodec.avc.nal import remove_emulation_prevention
+from refcodec.avc.injection import injected_idr
+from refcodec.avc.nal import add_emulation_prevention, remove_emulation_prevention
 from refcodec.avc.parameter_sets import avc_syntax, parse_parameter_sets
 from refcodec.container import AccessUnit, Segment, SequenceHeader, Writer, open_reader
 from refcodec.decoder import DecodedPicture, decode
@@ -432,4 +432,4 @@ def with_no_output_of_prior_pics(header: SequenceHeader, nal_unit: bytes) -> byt
     structure("slice_header", nal_unit[1:], {"nal": nal, "sps": sps, "pps": pps}, listener)
     rbsp = bytearray(remove_emulation_prevention(nal_unit[1:]))
     rbsp[places[0] // 8] |= 128 >> places[0] % 8
-    return nal_unit[:1] + with_emulation_prevention(bytes(rbsp))
+    return nal_unit[:1] + add_emulation_prevention(bytes(rbsp))

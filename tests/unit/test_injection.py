@@ -16,8 +16,8 @@ from conformance.generators import tiny_stream
 from refcodec import errors
 from refcodec.avc.access_units import avc_configuration, to_annex_b, to_avcc
 from refcodec.avc.bit_writer import BitWriter
-from refcodec.avc.injection import injected_idr, with_emulation_prevention
-from refcodec.avc.nal import remove_emulation_prevention
+from refcodec.avc.injection import injected_idr
+from refcodec.avc.nal import add_emulation_prevention, remove_emulation_prevention
 from refcodec.avc.parameter_sets import (
     ParameterSets,
     PictureParameterSet,
@@ -143,7 +143,7 @@ def test_pictures_above_depend_on_the_injected_one(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 255]), max_size=60).map(bytes))
 def test_emulation_prevention_is_undone(rbsp: bytes) -> None:
-    unit = with_emulation_prevention(rbsp)
+    unit = add_emulation_prevention(rbsp)
     assert remove_emulation_prevention(unit) == rbsp
     assert all(code not in unit for code in (b"\0\0\0", b"\0\0\1", b"\0\0\2"))
     assert bytes(plain.nal_unit(3, 5, list(rbsp))[1:]) == unit
