@@ -52,9 +52,14 @@ def encode(
         typer.Option(help="Share of the video's bits for prompts, 0.02 to 0.9. [default: chosen]"),
     ] = None,
     refine: Annotated[
-        bool,
-        typer.Option("--refine", help="Fit each prompt to its keyframe (slower, needs torch)."),
-    ] = False,
+        int,
+        typer.Option(
+            metavar="STEPS",
+            help="Fit each prompt to its keyframe in so many steps, for instance 40: fewer bits or a better "
+            "picture, never worse, but slow. Needs torch (pip install 'hybridprompt[trainer]'); judges by LPIPS "
+            "where its weights are found (HYP_LPIPS), else by squared error. 0: off.",
+        ),
+    ] = 0,
     side_tracks: Annotated[
         bool, typer.Option(help="Carry the audio and subtitle tracks of the source.")
     ] = True,

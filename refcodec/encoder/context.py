@@ -8,18 +8,21 @@ from pathlib import Path
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.progress import ProgressMeter
+from refcodec.encoder.prompts import Refinement
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
 class EncodeContext:
-    """use_generator: whether keyframes may be generated; folder: for intermediate files."""
+    """use_generator: whether keyframes may be generated; refinement: of the final prompts, or None; folder: for
+    intermediate files."""
 
     source: MediaSource
     settings: EncoderSettings
     survey: Survey
     use_generator: bool
+    refinement: Refinement | None
     pool: WorkerPool
     meter: ProgressMeter
     folder: Path

@@ -7,6 +7,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 from refcodec import errors
@@ -15,9 +16,9 @@ from refcodec.encoder.assembly import FilePlan, write_file
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import MediaSource
-from refcodec.encoder.planning import Planner
+from refcodec.encoder.planning import LARGEST_REFINED, Planner
 from refcodec.encoder.progress import ProgressCallback, ProgressMeter
-from refcodec.encoder.prompts import prompter
+from refcodec.encoder.prompts import Refinement, prompter
 from refcodec.encoder.rate_control import RateSearch
 from refcodec.encoder.report import EncodeReport, SegmentReport
 from refcodec.encoder.rung_choice import RungChoice
@@ -25,6 +26,7 @@ from refcodec.encoder.segment_job import SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey, survey_source
+from refcodec.metrics.lpips_weights import VARIABLE, find_weights
 
 _MOST_SIDE_SHARE = 0.9
 
@@ -52,6 +54,7 @@ def encode(
     )
     notes: list[str] = []
     use_generator = _generator_usable(settings, notes)
+    refinement = _refinement(settings, use_generator, notes)
     try:
         with (
             output_file(target_path) as file,
@@ -60,7 +63,7 @@ def encode(
         ):
             survey = survey_source(source, settings.keyframe_interval, meter)
             context = EncodeContext(
-                source, settings, survey, use_generator, pool, meter, Path(folder)
+                source, settings, survey, use_generator, refinement, pool, meter, Path(folder)
             )
             sequence = _encode_sequence(context, _target_size(settings, survey))
             meter.stage("writing", 0.9)
@@ -71,6 +74,8 @@ def encode(
         raise errors.error("HYP-E-OUT-04", detail=str(problem)) from problem
     if sequence.encoder.note is not None:
         notes.append(sequence.encoder.note)
+    if refinement is not None:
+        notes.append(_gain(sequence.results))
     meter.stage("done", 1.0)
     meter.at(1.0)
     return _report(context, sequence, target_path, size, time.monotonic() - begin, notes)
@@ -108,6 +113,47 @@ def _generator_usable(settings: EncoderSettings, notes: list[str]) -> bool:
         notes.append(f"All keyframes are coded ones: {problem}")
         return False
     return True
+
+
+def _refinement(
+    settings: EncoderSettings, use_generator: bool, notes: list[str]
+) -> Refinement | None:
+    """Return how final prompts are refined; raises ExtraMissing where that was asked for and torch is absent."""
+    if settings.refine == 0:
+        return None
+    if not use_generator:
+        notes.append("Nothing was refined: all keyframes are coded ones.")
+        return None
+    try:
+        import_module("torch")
+    except (ImportError, OSError) as problem:
+        raise errors.error(
+            "HYP-E-CLI-04",
+            element="torch",
+            detail="Refinement (--refine) needs it; install it with: pip install 'hybridprompt[trainer]', "
+            "or encode without refinement.",
+        ) from problem
+    weights = find_weights("alex")
+    if weights is None:
+        notes.append(
+            "Prompts were refined by squared error only, which may cost perceived detail: the weights of LPIPS "
+            f"(lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
+        )
+    return Refinement(settings.refine, weights)
+
+
+def _gain(results: list[SegmentResult]) -> str:
+    costs = [r.refinement_costs for r in results if r.refinement_costs is not None]
+    if not costs:
+        return (
+            "Nothing was refined: all segments have coded keyframes, or the coded size is above "
+            f"{LARGEST_REFINED / 1e6:.1f} Mpixel."
+        )
+    before, after = (sum(column) / len(costs) for column in zip(*costs, strict=True))
+    return (
+        f"Refinement of {len(costs)} prompts lowered their cost (rate and distortion, in bits per pixel) from "
+        f"{before:.4f} to {after:.4f} in the mean."
+    )
 
 
 def _target_size(settings: EncoderSettings, survey: Survey) -> float | None:

@@ -22,6 +22,8 @@ from refcodec.encoder.settings import (
 from refcodec.encoder.trial import TrialJob
 
 _FULL_SIZE = Fraction(1)
+LARGEST_REFINED = 1920 * 1088
+"""Luma samples of a picture up to which prompts are refined: gradients take 1.5 kB a sample in each worker."""
 
 
 class Planner:
@@ -115,8 +117,11 @@ class Planner:
             return [None] * count
         size = self.size(choice.rung)
         prompt = self._prompt(size, choice.rung)
+        # Trials go without refinement: it costs more than they do.
+        refinable = size.grid_width * size.grid_height <= LARGEST_REFINED
+        final = replace(prompt, refinement=self._context.refinement if refinable else None)
         if self._settings.keyframes == "generated":
-            return [prompt] * count
+            return [final] * count
         self._context.meter.stage("choosing keyframes", 0.25)
         effort = self._settings.effort
         avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
@@ -139,7 +144,7 @@ class Planner:
             self._context.meter.at((number + 1) / count)
 
         chosen = keyframe_choice.choose_keyframes(count, job, self._context.pool, done)
-        return [prompt if generated else None for generated in chosen]
+        return [final if generated else None for generated in chosen]
 
     def _prompt(self, size: CodedSize, rung: Fraction) -> PromptChoice:
         """Return the prompt choice for a coded size; prompts are measured once, at the size of `rung`."""

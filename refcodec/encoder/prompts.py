@@ -8,7 +8,9 @@ from pathlib import Path
 
 from refcodec import generator
 from refcodec.encoder import analysis
-from refcodec.generator.prompt import settle
+from refcodec.encoder.refinement import Refined, refine
+from refcodec.generator import GeneratorModel
+from refcodec.generator.prompt import Latents, settle
 from refcodec.picture import Picture
 
 CORE_GENERATOR_ID = 1
@@ -17,11 +19,23 @@ ANALYSIS_SUFFIX = ".analysis.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A keyframe's prompt_scale_index and prompt_data, and the picture that it generates (grid size)."""
+    """A keyframe's prompt_scale_index and prompt_data, and the picture that it generates (grid size).
+
+    refinement_costs: cost of the prompt before and after refinement, or None where there was none.
+    """
 
     prompt_scale_index: int
     data: bytes
     picture: Picture
+    refinement_costs: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """steps: at least 1; lpips_weights: file of the weights, or None to judge by squared error only."""
+
+    steps: int
+    lpips_weights: Path | None
 
 
 class Prompter:
@@ -40,14 +54,40 @@ class Prompter:
         z, v = self._analyser.analyse(picture, q, self.model.contract.gain)
         return float(generator.estimate_bits(self.model, q, z, v))
 
-    def prompt(self, picture: Picture, q: int) -> Prompt:
-        """Return the prompt of a picture (grid size) at prompt_scale_index q."""
+    def prompt(self, picture: Picture, q: int, refinement: Refinement | None = None) -> Prompt:
+        """Return the prompt of a picture (grid size) at prompt_scale_index q; a refinement needs torch."""
         z, v = self._analyser.analyse(picture, q, self.model.contract.gain)
         settled = settle(self.model, q, z, v)
+        costs = None
+        if refinement is not None:
+            refined = _refine(self.model, picture, q, settled, refinement)
+            settled = settle(self.model, q, refined.latents.hyper, refined.latents.values)
+            costs = refined.cost_before, refined.cost_after
         data = generator.encode_prompt(self.model, q, settled.hyper, settled.values)
         # Decoding what was coded, not trusting the arrays: the receiver's picture is what x264 must see.
         latents = self.model.decode_prompt(data, q, picture.width // 16, picture.height // 16)
-        return Prompt(q, data, self.model.generate(latents, q))
+        return Prompt(q, data, self.model.generate(latents, q), costs)
+
+
+def _refine(
+    model: GeneratorModel, picture: Picture, q: int, start: Latents, refinement: Refinement
+) -> Refined:
+    # One thread always: sums of floating-point numbers, and so the result, depend on how work is split.
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return refine(
+            model,
+            picture,
+            q,
+            start,
+            steps=refinement.steps,
+            lpips_weights=refinement.lpips_weights,
+        )
+    finally:
+        torch.set_num_threads(threads)
 
 
 def analysis_path(model_path: Path) -> Path:

@@ -11,17 +11,25 @@ from typing import TypeVar
 
 from refcodec.encoder.avc_job import AvcSettings, CodedInterval, encode_interval
 from refcodec.encoder.picture_store import StoredPictures
-from refcodec.encoder.prompts import Prompt, prompter
+from refcodec.encoder.prompts import Prompt, Refinement, prompter
 
 Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
 class PromptChoice:
-    """A generated keyframe: prompt_scale_index, and the model (None: the bundled one)."""
+    """A generated keyframe: prompt_scale_index, the model (None: the bundled one), and how its latents are
+    refined, if at all."""
 
     prompt_scale_index: int
     model: Path | None
+    refinement: Refinement | None = None
+
+    @property
+    def name(self) -> str:
+        """Part of a file name; differs where prompts of one picture would."""
+        steps = "" if self.refinement is None else f"-refined{self.refinement.steps}"
+        return f"q{self.prompt_scale_index}{steps}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class SegmentResult:
     """Bytes of the prompt, or of the IDR access unit of a coded keyframe."""
     pictures_size: int
     """Bytes of all NAL units."""
+    refinement_costs: tuple[float, float] | None = None
+    """Cost of the prompt before and after its refinement."""
 
     def load(self) -> CodedSegment:
         """Read the coded segment."""
@@ -71,7 +81,7 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
     prompt = None
     if job.prompt is not None:
         prompt = make_prompt(job.pictures, job.prompt, job.folder)
-        name += f"-q{job.prompt.prompt_scale_index}"
+        name += f"-{job.prompt.name}"
     interval = encode_interval(
         job.pictures, avc, job.crf, None if prompt is None else prompt.picture
     )
@@ -85,16 +95,24 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
     first = sum(map(len, interval.pictures[0].nal_units))
     prompt_size = 0 if prompt is None else len(prompt.data)
     return SegmentResult(
-        job.number, job.crf, path, prompt_size, prompt_size or first, interval.size
+        job.number,
+        job.crf,
+        path,
+        prompt_size,
+        prompt_size or first,
+        interval.size,
+        None if prompt is None else prompt.refinement_costs,
     )
 
 
 def make_prompt(pictures: StoredPictures, choice: PromptChoice, folder: Path) -> Prompt:
     """Return the prompt of a segment's first picture, from an earlier job where there is one."""
-    path = folder / f"{pictures.path.stem}-q{choice.prompt_scale_index}.prompt"
+    path = folder / f"{pictures.path.stem}-{choice.name}.prompt"
     return _kept(
         path,
-        lambda: prompter(choice.model).prompt(pictures.first(), choice.prompt_scale_index),
+        lambda: prompter(choice.model).prompt(
+            pictures.first(), choice.prompt_scale_index, choice.refinement
+        ),
     )
 
 

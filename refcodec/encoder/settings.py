@@ -72,7 +72,7 @@ class EncoderSettings:
     keyframes: "auto" (by cost), "generated" or "coded" for every segment.
     model: path of a generator model file; None: the bundled model of profile core.
     prompt_share: part of the video's bits spent on prompts, 0.02 to 0.9; None: chosen by the encoder.
-    refine: refine the latents of each prompt against its keyframe; refused, as no refinement is installed.
+    refine: steps of fitting the latents of each prompt to its keyframe, 0 (none) to 1000; needs torch.
     side_tracks: carry the audio and subtitle tracks of the source.
     start, duration: part of the source in seconds; duration None: to its end.
     workers: worker processes; None: one for each CPU. The file does not depend on it.
@@ -87,7 +87,7 @@ class EncoderSettings:
     keyframes: KeyframeChoice = "auto"
     model: Path | None = None
     prompt_share: float | None = None
-    refine: bool = False
+    refine: int = 0
     side_tracks: bool = True
     start: float = 0.0
     duration: float | None = None
@@ -111,8 +111,8 @@ class EncoderSettings:
             _refuse("keyframes", self.keyframes, "auto, generated, coded")
         if self.prompt_share is not None and not 0.02 <= self.prompt_share <= 0.9:
             _refuse("prompt_share", self.prompt_share, "0.02..0.9")
-        if self.refine:
-            _refuse("refine", self.refine, "False in this version")
+        if not 0 <= self.refine <= 1000:
+            _refuse("refine", self.refine, "0..1000 steps")
         if not 0 <= self.start < 1e7:
             _refuse("start", self.start, "0 s or more")
         if self.duration is not None and not 0 < self.duration < 1e7:

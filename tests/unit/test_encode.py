@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ import av
 import numpy as np
 import pytest
 
-from refcodec import errors
+from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.encoder import EncoderSettings, MediaSource, encode
+from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement
 from refcodec.metrics import psnr
+from refcodec.picture import Picture
+from refcodec.validation import validate
 
 WIDTH, HEIGHT, RATE = 160, 96, 25
 
@@ -221,10 +225,86 @@ def test_source_is_never_overwritten(source: Path) -> None:
         {"size": Fraction(3, 2)},
         {"workers": 0},
         {"prompt_share": 1.5},
-        {"refine": True},
+        {"refine": -1},
+        {"refine": 1001},
     ],
 )
 def test_settings_are_checked(options: dict[str, Any]) -> None:
     values = {"bitrate": 100_000} if "quality" not in options else {}
     with pytest.raises(errors.CLASSES["HYP-E-OUT-03"]):
         EncoderSettings(**(values | options))
+
+
+def keyframe_cost(path: Path, original: Picture) -> tuple[float, int]:
+    """Cost of the first keyframe by what refinement minimises without LPIPS, from the file alone, and its index."""
+    with open_reader(path) as reader:
+        keyframe = next(iter(reader.segments())).keyframe
+    q, prompt = keyframe.prompt_scale_index, bytes(keyframe.prompt_data)
+    model = generator.bundled(1, None)
+    picture = model.generate(model.decode_prompt(prompt, q, WIDTH // 16, HEIGHT // 16), q)
+    y, u, v = (
+        np.mean((a.astype(float) - b) ** 2) / 255**2
+        for a, b in zip(picture.planes, original.planes, strict=True)
+    )
+    trade = refinement.TRADE_AT_FINEST * 2 ** (-q / 63 * refinement.TRADE_OCTAVES)
+    error = y + refinement.CHROMA_WEIGHT * (u + v) / 2
+    return 8 * len(prompt) / (WIDTH * HEIGHT) + trade * refinement.MSE_ONLY_WEIGHT * error, q
+
+
+def test_refined_keyframes_cost_less_with_any_number_of_workers(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(sys.modules[encode.__module__], "find_weights", lambda net: None)
+    original = next(iter(MediaSource(source).pictures())).picture
+    costs, files = [], []
+    for steps, workers in ((0, 1), (3, 1), (3, 2)):
+        target = tmp_path / f"{steps}-{workers}.hyp"
+        settings = fast(quality=50, keyframes="generated", refine=steps, workers=workers)
+        report = encode(source, target, settings)
+        assert any("squared error" in note for note in report.notes) == (steps > 0)
+        assert any("lowered their cost" in note for note in report.notes) == (steps > 0)
+        assert len(list(decode(target))) == 36
+        costs.append(keyframe_cost(target, original))
+        files.append(target.read_bytes())
+    assert costs[0][1] == costs[1][1]
+    assert costs[1][0] < costs[0][0]
+    assert files[1] == files[2]
+    assert validate(tmp_path / "3-1.hyp").conforming
+
+
+def test_a_prompt_is_refined_once_whatever_the_passes(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    refined = []
+
+    def counted(*arguments: Any, **options: Any) -> refinement.Refined:
+        refined.append(options["steps"])
+        return refinement.refine(*arguments, **options)
+
+    monkeypatch.setattr("refcodec.encoder.prompts.refine", counted)
+    settings = fast(bitrate=200_000, keyframes="generated", refine=1)
+    report = encode(source, tmp_path / "r.hyp", settings)
+    assert report.passes > 1
+    assert refined == [1, 1]
+    assert abs(report.rate / 200_000 - 1) <= 0.02
+
+
+class NoTorch(MetaPathFinder):
+    """Finds that torch is not installed."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+
+
+def test_refinement_without_torch_says_what_to_install(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoTorch(), *sys.meta_path])
+    with pytest.raises(errors.CLASSES["HYP-E-CLI-04"], match=r"hybridprompt\[trainer\]"):
+        encode(source, tmp_path / "t.hyp", fast(keyframes="generated", refine=2))
+    report = encode(source, tmp_path / "t.hyp", fast(keyframes="coded", refine=2))
+    assert any("Nothing was refined" in note for note in report.notes)
