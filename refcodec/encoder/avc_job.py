@@ -7,7 +7,7 @@ builds that picture itself, and the interval's first picture is coded after it a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -69,6 +69,7 @@ def encode_interval(
     settings: AvcSettings,
     crf: float,
     generated: Picture | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> CodedInterval:
     """Return the access units of one interval.
 
@@ -76,7 +77,7 @@ def encode_interval(
     generated: the generated keyframe (grid size), or None for an ordinary IDR. Deterministic.
     """
     hidden = 0 if generated is None else 1
-    packets = encode_packets(pictures, settings, crf, generated)
+    packets = encode_packets(pictures, settings, crf, generated, progress)
     parameter_sets: tuple[bytes, ...] = ()
     coded = []
     for order, packet in enumerate(packets):
@@ -106,8 +107,12 @@ def encode_packets(
     settings: AvcSettings,
     crf: float,
     generated: Picture | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> list[Any]:
-    """Return x264's own packets for one interval (Annex B), with the hidden IDR in front where there is one."""
+    """Return x264's own packets for one interval (Annex B), with the hidden IDR in front where there is one.
+
+    `progress` hears how many pictures are done; one that x264 has taken but not given back counts as half.
+    """
     encoder = _open(settings, crf, generated is not None)
     packets: list[Any] = []
     for number, picture in enumerate(_inputs(pictures, generated)):
@@ -118,6 +123,8 @@ def encode_packets(
         elif number == 1 and generated is not None:
             frame.pict_type = PictureType.P  # repairs the generated picture at the same instant
         packets += encoder.encode(frame)
+        if progress is not None:
+            progress((number + 1 + len(packets)) / 2)
     return packets + list(encoder.encode(None))
 
 

@@ -23,6 +23,9 @@ from refcodec.encoder import worker
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
+_REFRESH = 0.25
+"""Seconds between two looks at what running jobs report."""
+
 
 class WorkerPool:
     """Context manager. With one worker the jobs run in this process."""
@@ -53,25 +56,52 @@ class WorkerPool:
                     stream.close()
 
     def run(
-        self, function: Callable[[Argument], Result], arguments: Iterable[Argument]
+        self,
+        function: Callable[[Argument], Result],
+        arguments: Iterable[Argument],
+        progress: Callable[[float], None] | None = None,
     ) -> Iterator[Result]:
         """Yield the results in the order of the arguments. Arguments are drawn when a worker is nearly free, so
-        a generator that prepares them needs room for no more than twice as many jobs as there are workers."""
+        a generator that prepares them needs room for no more than twice as many jobs as there are workers.
+        `progress` is called from this thread with the number of jobs done, parts of running ones included."""
+        parts: dict[int, float] = {}
+
+        def listen(number: int) -> Callable[[float], None]:
+            return lambda part: parts.__setitem__(number, part)
+
+        def tell() -> None:
+            if progress is not None:
+                progress(sum(parts.copy().values()))
+
         if self._count == 1:
-            yield from map(function, arguments)
+            for number, argument in enumerate(arguments):
+
+                def heard(part: float, number: int = number) -> None:
+                    parts[number] = part
+                    tell()
+
+                with worker.listening(heard):
+                    result = function(argument)
+                heard(1.0)
+                yield result
             return
         self._start()
         assert self._threads is not None
         pending: deque[Future[Result]] = deque()
         try:
-            for argument in arguments:
-                pending.append(self._threads.submit(self._call, function, argument))
+            for number, argument in enumerate(arguments):
+                pending.append(self._threads.submit(self._call, function, argument, listen(number)))
                 while pending and pending[0].done():
                     yield pending.popleft().result()
                 running = [future for future in pending if not future.done()]
-                if len(running) > self._count:
-                    wait(running, return_when=FIRST_COMPLETED)
+                while len(running) > self._count:
+                    _, waiting = wait(running, _REFRESH, return_when=FIRST_COMPLETED)
+                    running = list(waiting)
+                    tell()
             while pending:
+                while not pending[0].done():
+                    wait([pending[0]], _REFRESH)
+                    tell()
                 yield pending.popleft().result()
         finally:
             for future in pending:
@@ -83,12 +113,20 @@ class WorkerPool:
             for _ in range(self._count):
                 self._idle.put(None)
 
-    def _call(self, function: Callable[[Argument], Result], argument: Argument) -> Result:
+    def _call(
+        self,
+        function: Callable[[Argument], Result],
+        argument: Argument,
+        listener: Callable[[float], None],
+    ) -> Result:
         process = self._idle.get() or self._spawn()
         try:
             assert process.stdin is not None and process.stdout is not None
             worker.send(process.stdin, (function, argument))
             succeeded, result = worker.receive(process.stdout)
+            while succeeded is None:
+                listener(result)
+                succeeded, result = worker.receive(process.stdout)
         except (EOFError, OSError) as problem:
             process.kill()
             self._idle.put(None)
@@ -98,6 +136,7 @@ class WorkerPool:
         self._idle.put(process)
         if not succeeded:
             raise result
+        listener(1.0)
         return result
 
     def _spawn(self) -> subprocess.Popen[bytes]:

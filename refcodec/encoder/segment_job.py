@@ -12,6 +12,7 @@ from typing import TypeVar
 from refcodec.encoder.avc_job import AvcSettings, CodedInterval, encode_interval
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import Prompt, Refinement, prompter
+from refcodec.encoder.worker import report
 
 Kept = TypeVar("Kept")
 
@@ -82,8 +83,13 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
     if job.prompt is not None:
         prompt = make_prompt(job.pictures, job.prompt, job.folder)
         name += f"-{job.prompt.name}"
+    total = job.pictures.count + (prompt is not None)
     interval = encode_interval(
-        job.pictures, avc, job.crf, None if prompt is None else prompt.picture
+        job.pictures,
+        avc,
+        job.crf,
+        None if prompt is None else prompt.picture,
+        lambda done: report(done / total),
     )
     segment = CodedSegment(
         0 if prompt is None else prompt.prompt_scale_index,

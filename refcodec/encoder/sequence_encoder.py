@@ -66,11 +66,13 @@ class SequenceEncoder:
                     number, pictures, self._avc, wanted[number], choice, context.folder
                 )
 
-        for done, result in enumerate(context.pool.run(run_segment_job, jobs()), 1):
+        def progress(done: float) -> None:
+            context.meter.at(done / len(missing))
+
+        for result in context.pool.run(run_segment_job, jobs(), progress):
             self._known[result.number, result.crf] = result
             self._store.release(result.number)
             self.encodes += 1
-            context.meter.at(done / len(missing))
         return [self._known[number, crf] for number, crf in wanted.items()]
 
     def search(self, search: RateSearch) -> tuple[float, list[SegmentResult]] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import av
 
 from refcodec.encoder.avc_job import AvcSettings, encode_packets
-from refcodec.encoder.perceptual_measure import perceptual_distance
+from refcodec.encoder.perceptual_measure import Seen, distance, seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
@@ -19,7 +19,7 @@ from refcodec.encoder.segment_job import PromptChoice
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 
-_SCORED_PICTURES = 9
+_SCORED_PICTURES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +56,35 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
         maker = prompter(job.prompt.model)
         prompt = maker.prompt(pictures[0], job.prompt.prompt_scale_index)
     hidden = 0 if prompt is None else 1
+    wanted = _wanted(len(source))
+    reference = [seen(source[number]) for number in wanted]
     points = []
     for crf in job.crfs:
         packets = encode_packets(pictures, avc, crf, None if prompt is None else prompt.picture)
         count = sum(packet.size for packet in packets[hidden:])
         if prompt is not None:
             count += len(prompt.data)
-        points.append(TrialPoint(crf, 8.0 * count, _distance(packets, hidden, source)))
+        points.append(TrialPoint(crf, 8.0 * count, _distance(packets, hidden, job, reference)))
     return points
 
 
-def _distance(packets: list[Any], hidden: int, source: list[Picture]) -> float:
-    """Return the mean distance of some pictures, spread evenly over the segment."""
-    step = max(1, len(source) // _SCORED_PICTURES)
-    wanted = range(step // 2, len(source), step)
+def _wanted(count: int) -> range:
+    """Return the numbers of the pictures that are scored, spread evenly over a segment of `count`."""
+    step = max(1, count // _SCORED_PICTURES)
+    return range(step // 2, count, step)
+
+
+def _distance(packets: list[Any], hidden: int, job: TrialJob, reference: list[Seen]) -> float:
+    """Return the mean distance of the scored pictures to what was seen of the source."""
     decoder: Any = av.CodecContext.create("h264", "r")
     frames = [frame for packet in packets for frame in decoder.decode(packet)]
     frames += decoder.decode(None)
-    size, shown = frames[0], source[0]
-    upscaler = Upscaler(size.width, size.height, shown.width, shown.height)
+    upscaler = Upscaler(frames[0].width, frames[0].height, job.width, job.height)
     total = 0.0
-    for number in wanted:
+    for number, original in zip(_wanted(len(frames) - hidden), reference, strict=True):
         decoded = upscaler.upscale(frame_to_picture(frames[number + hidden]).planes)
-        total += perceptual_distance(source[number], decoded)
-    return total / len(wanted)
+        total += distance(original, seen(decoded))
+    return total / len(reference)
 
 
 def distance_at(points: Sequence[TrialPoint], bits: float) -> float:

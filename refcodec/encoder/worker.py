@@ -10,6 +10,8 @@ import os
 import pickle
 import struct
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 LENGTH = struct.Struct("<Q")
@@ -35,8 +37,29 @@ def receive(stream: IO[bytes]) -> Any:
     return pickle.loads(data)
 
 
+class _Reporting:
+    listener: Callable[[float], None] | None = None
+
+
+def report(part: float) -> None:
+    """Say that `part` (0..1) of the running job is done; heard where somebody listens."""
+    if _Reporting.listener is not None:
+        _Reporting.listener(part)
+
+
+@contextmanager
+def listening(listener: Callable[[float], None] | None) -> Iterator[None]:
+    """Give `listener` what jobs in this process report."""
+    before, _Reporting.listener = _Reporting.listener, listener
+    try:
+        yield
+    finally:
+        _Reporting.listener = before
+
+
 def main() -> None:
-    """Serve calls (function, argument) with answers (succeeded, result or exception)."""
+    """Serve calls (function, argument) with answers (succeeded, result or exception), and before an answer any
+    number of reports (None, part)."""
     # Whatever a library prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -46,7 +69,8 @@ def main() -> None:
         except EOFError:
             return
         try:
-            answer = (True, function(argument))
+            with listening(lambda part: send(answers, (None, part))):
+                answer = (True, function(argument))
         except Exception as problem:
             answer = (False, problem)
         send(answers, answer)

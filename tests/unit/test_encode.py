@@ -15,7 +15,8 @@ import pytest
 from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement
+from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement, worker
+from refcodec.encoder.jobs import WorkerPool
 from refcodec.metrics import psnr
 from refcodec.picture import Picture
 from refcodec.validation import validate
@@ -192,11 +193,40 @@ def test_interrupt_ends_the_workers_and_leaves_nothing(source: Path, tmp_path: P
     assert list(tmp_path.iterdir()) == [workspace]
 
 
-def test_progress_rises_to_the_end(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_rises_to_the_end(source: Path, tmp_path: Path, workers: int) -> None:
     seen: list[float] = []
-    encode(source, tmp_path / "p.hyp", fast(), lambda done, total, stage: seen.append(done / total))
+    encode(
+        source,
+        tmp_path / "p.hyp",
+        fast(workers=workers),
+        lambda done, total, stage: seen.append(done / total),
+    )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_progress_moves_inside_a_segment(source: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def look(done: float, total: float, stage: str) -> None:
+        if stage.startswith("encoding"):
+            seen.append(done)
+
+    encode(source, tmp_path / "p.hyp", fast(quality=50, duration=0.7), look)
+    assert len(set(seen)) > 10
+
+
+def test_reports_of_workers_arrive() -> None:
+    told: list[float] = []
+    with WorkerPool(2) as pool:
+        assert list(pool.run(worker.report, [0.25], told.append)) == [None]
+        process = pool._idle.get() or pool._idle.get()
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        worker.send(process.stdin, (worker.report, 0.5))
+        assert worker.receive(process.stdout) == (None, 0.5)
+        assert worker.receive(process.stdout) == (True, None)
+    assert told == sorted(told)
 
 
 def test_parameter_sets_are_the_same_whatever_the_rate_factor(source: Path, tmp_path: Path) -> None:
