@@ -19,7 +19,7 @@ from refcodec.encoder.settings import (
     quality_to_crf,
     quality_to_prompt_scale_index,
 )
-from refcodec.encoder.trial import TrialJob
+from refcodec.encoder.trial import TrialJob, run_trial_job
 
 _FULL_SIZE = Fraction(1)
 LARGEST_REFINED = 1920 * 1088
@@ -67,23 +67,35 @@ class Planner:
         """Return where the search for the rate begins, or the rate factor of constant quality."""
         if self._video_bits is None:
             assert self._settings.quality is not None
-            return quality_to_crf(self._settings.quality)
+            if choice.crf is None:
+                return quality_to_crf(self._settings.quality)
         if choice.crf is not None:
             return min(HIGHEST_CRF, max(LOWEST_CRF, choice.crf))
         return initial_crf(self._bits_per_picture() / self.size(choice.rung).samples)
 
     def choose_rung(self) -> RungChoice:
-        """Return the rung: the only one, the one that the bits allow, or the best by trial encodes."""
-        if len(self.rungs) == 1 or self._video_bits is None:
+        """Return the rung: the only one, the one that the bits allow, or the best by trial encodes.
+
+        Constant quality fixes the bits too: those that the full size takes at the quality's rate factor. They
+        go to the rung where they look best, at the rate factor that spends them there. Without trials constant
+        quality keeps the full size.
+        """
+        effort, pictures = self._settings.effort, sum(self._counts)
+        trying = effort.rung_segments > 0
+        if len(self.rungs) == 1 or (self._video_bits is None and not trying):
             return RungChoice(self.rungs[0], None)
-        start = rung_choice.by_bits_per_sample(
-            self._about, sum(self._counts), self.rungs, self._video_bits / 8
-        )
-        effort = self._settings.effort
-        if effort.rung_segments == 0:
-            return RungChoice(start, None)
-        self._context.meter.stage("choosing the coded size", 0.3)
+        if trying:
+            self._context.meter.stage("choosing the coded size", 0.3)
         numbers = tuple(keyframe_choice.sampled_segments(len(self._counts), effort.rung_segments))
+        if self._video_bits is None:
+            bits_per_picture = self._bits_of_quality(numbers)
+        else:
+            bits_per_picture = self._bits_per_picture()
+        start = rung_choice.by_bits_per_sample(
+            self._about, pictures, self.rungs, bits_per_picture * pictures / 8
+        )
+        if not trying:
+            return RungChoice(start, None)
         kinds = [False]
         if self._context.use_generator:
             kinds = [True] if self._settings.keyframes == "generated" else [True, False]
@@ -96,15 +108,16 @@ class Planner:
                 ),
                 numbers=numbers,
                 avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
-                bits_per_picture=self._bits_per_picture(),
+                bits_per_picture=bits_per_picture,
                 prompt=(lambda size: self._prompt(size, start)) if generated else lambda size: None,
                 pool=self._context.pool,
             )
 
-        # The better kind of keyframe at the first rung decides which kind climbs the ladder.
+        # Each kind climbs by itself: generated keyframes like larger rungs than ordinary ones.
         options = [trials(generated) for generated in kinds]
-        options.sort(key=lambda option: option.measure(start)[0])
-        choice = rung_choice.climb(self.rungs, start, options[0])
+        choices = [rung_choice.climb(self.rungs, start, option) for option in options]
+        scores = [o.measure(c.rung)[0] for o, c in zip(options, choices, strict=True)]
+        choice = choices[scores.index(min(scores))]
         for rung, store in self._stores.items():
             if rung != choice.rung:
                 store.clear()
@@ -166,6 +179,21 @@ class Planner:
         bits = share * self._video_bits / len(self._counts)
         # At one index the bits are in proportion to the samples.
         return PromptChoice(sizes.index(bits * measured.samples / size.samples), settings.model)
+
+    def _bits_of_quality(self, numbers: tuple[int, ...]) -> float:
+        """Return bits per picture at full size with coded keyframes, at the quality's rate factor (trials)."""
+        assert self._settings.quality is not None
+        effort, size = self._settings.effort, self.size(_FULL_SIZE)
+        crf = quality_to_crf(self._settings.quality)
+        parts = [self._part(self.store(_FULL_SIZE), n, effort.rung_pictures) for n in numbers]
+        avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
+        about = self._about
+        jobs = [
+            TrialJob(part, about.width, about.height, _FULL_SIZE, avc, None, (crf,))
+            for part in parts
+        ]
+        found = self._context.pool.run(run_trial_job, jobs)
+        return sum(points[0].bits for points in found) / sum(part.count for part in parts)
 
     def _bits_per_picture(self) -> float:
         assert self._video_bits is not None

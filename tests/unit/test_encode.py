@@ -17,6 +17,7 @@ from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement, worker
 from refcodec.encoder.jobs import WorkerPool
+from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.metrics import psnr
 from refcodec.picture import Picture
 from refcodec.validation import validate
@@ -130,6 +131,23 @@ def test_trials_choose_rung_and_keyframes(source: Path, tmp_path: Path) -> None:
     assert abs(report.rate / 100_000 - 1) <= 0.02
     assert report.presentation_width == WIDTH
     assert len(list(decode(target))) == 36
+
+
+def test_quality_spends_its_bits_at_the_rung_of_the_trials(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = []
+
+    def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungChoice:
+        allowed.append(trials.bits_per_picture)
+        return RungChoice(Fraction(2, 3), 33.0)
+
+    monkeypatch.setattr("refcodec.encoder.rung_choice.climb", climb)
+    for quality in (20, 60):
+        report = encode(source, tmp_path / "q.hyp", fast(preset="medium", quality=quality))
+        assert (report.rung, report.crf) == (Fraction(2, 3), 33.0)
+        assert len(list(decode(tmp_path / "q.hyp"))) == 36
+    assert 0 < 2 * allowed[0] < allowed[1]
 
 
 @pytest.mark.parametrize("size", [Fraction(1), Fraction(1, 2)])
