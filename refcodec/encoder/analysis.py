@@ -87,19 +87,18 @@ class Analyser:
             index += 1
         return x
 
-    def features(self, picture: Picture, q: int) -> tuple[Float, Float, Float]:
-        """Return the last features at 1/4, 1/8 and 1/16 of a picture whose sides are multiples of 16, (C,h,w) each."""
+    def features(self, picture: Picture, q: int) -> Float:
+        """Return the last features (C, H/16, W/16) before the latents; the picture's sides are multiples of 16."""
         x: Float = (sample_planes(picture) / np.float32(255) - np.float32(0.5)) * np.float32(4)
-        quarter = self._blocks("analysis.narrow", self._conv("analysis.first", x))
-        x = self._conv("analysis.down1", space_to_depth(quarter, 2))
-        eighth = self._blocks("analysis.middle", x)
-        x = space_to_depth(eighth, 2)
+        x = self._blocks("analysis.narrow", self._conv("analysis.first", x))
+        x = self._blocks("analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2)))
+        x = space_to_depth(x, 2)
         x = self._conv("analysis.down2", np.concatenate([x, _plane(q, x)]))
-        return quarter, eighth, self._blocks("analysis.wide", x)
+        return self._blocks("analysis.wide", x)
 
     def latents(self, picture: Picture, q: int) -> Float:
         """Return latents (C, H/16, W/16) in real units (1/64 of a dequantised unit), not rounded."""
-        return self._conv("analysis.last", self.features(picture, q)[2])
+        return self._conv("analysis.last", self.features(picture, q))
 
     def hyper_latents(self, values: Float, q: int) -> Int16:
         """Return hyper-latents (Cz, ceil(h/4), ceil(w/4)) for values (C,h,w) in quantised units."""

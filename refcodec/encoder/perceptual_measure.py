@@ -1,8 +1,8 @@
 """A measure of visible difference for the encoder's own decisions: features of the shipped analysis networks.
 
 The analysis networks learned under an LPIPS loss, so what they see of a picture says what LPIPS would see. Distances
-of unit-normalised features at 1/8 and 1/16, and a term for detail that the source does not have, follow LPIPS in
-order (rank correlation 0.97 to 0.99 on each of five clips; docs/decisions/0012). LPIPS itself is not used, since the
+of unit-normalised features at 1/16, and a term for detail that the source does not have, follow LPIPS in order on
+each clip (docs/decisions/0012). LPIPS itself is not used, since the
 bytes of an encode must not depend on which optional weights are installed.
 """
 
@@ -18,7 +18,7 @@ from refcodec.picture import Picture
 
 Float = NDArray[np.float32]
 
-_EIGHTH_WEIGHT, _SIXTEENTH_WEIGHT, _EXCESS_WEIGHT = 0.067, 0.545, 3.09
+_FEATURE_WEIGHT, _EXCESS_WEIGHT = 0.596, 3.23
 _SCALE_INDEX = 20
 _NORM_FLOOR = 1e-6
 _BLOCK = 8
@@ -28,10 +28,9 @@ _GRID = 16
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the measure keeps of a picture: unit features (C,h,w) at 1/8 and 1/16, and block energies of a band."""
+    """What the measure keeps of a picture: unit features (C,h,w) at 1/16, and block energies of a band."""
 
-    eighth: Float
-    sixteenth: Float
+    features: Float
     energy: Float
 
 
@@ -41,17 +40,16 @@ def seen(picture: Picture) -> Seen:
     planes = [picture.y[:height, :width]]
     planes += [chroma[: height // 2, : width // 2] for chroma in (picture.u, picture.v)]
     cut = Picture(*(np.ascontiguousarray(plane) for plane in planes))
-    _, eighth, sixteenth = bundled_analyser().features(cut, _SCALE_INDEX)
-    return Seen(_unit(eighth), _unit(sixteenth), _band_energy(cut.y))
+    features = bundled_analyser().features(cut, _SCALE_INDEX)
+    return Seen(_unit(features), _band_energy(cut.y))
 
 
 def distance(reference: Seen, other: Seen) -> float:
     """Return the distance of two pictures of the same size: 0 for equal ones, on a scale like that of LPIPS."""
-    eighth = float(((reference.eighth - other.eighth) ** 2).sum(axis=0).mean())
-    sixteenth = float(((reference.sixteenth - other.sixteenth) ** 2).sum(axis=0).mean())
+    difference = float(((reference.features - other.features) ** 2).sum(axis=0).mean())
     excess = np.log((other.energy + _ENERGY_FLOOR) / (reference.energy + _ENERGY_FLOOR))
     surplus = float(np.maximum(excess, 0).mean()) if excess.size else 0.0
-    return _EIGHTH_WEIGHT * eighth + _SIXTEENTH_WEIGHT * sixteenth + _EXCESS_WEIGHT * surplus
+    return _FEATURE_WEIGHT * difference + _EXCESS_WEIGHT * surplus
 
 
 def _unit(features: Float) -> Float:

@@ -18,6 +18,7 @@ from refcodec.encoder.trial import TrialJob, TrialPoint, crf_at, distance_at, ru
 
 _ENOUGH_BITS = 0.012
 """Bits per luma sample from which a rung is not too large, for choosing without measuring."""
+_BLUR_EXPONENT = 0.6
 _SPREAD = 4.0
 """Distance of the two rate factors of a trial."""
 
@@ -93,7 +94,7 @@ class RungTrials:
         factors = [crf_at(points[n], self._bits(n)) for n in self.numbers]
         if min(point.bits / self._bits(n) for n in self.numbers for point in points[n]) > 1.15:
             return float("inf"), HIGHEST_CRF
-        return sum(distances) / len(distances), sum(factors) / len(factors)
+        return sum(distances) / len(distances) * _blur(rung), sum(factors) / len(factors)
 
     def _bits(self, number: int) -> float:
         return self.bits_per_picture * self.pictures(number).count
@@ -108,6 +109,12 @@ class RungTrials:
                 if all(abs(crf - point.crf) > 0.5 for point in known):
                     further[number] = (crf,)
         return further
+
+
+def _blur(rung: Fraction) -> float:
+    """Return by how much a distance grows for the detail that a smaller size cannot carry: the measure feels too
+    little of that loss (docs/decisions/0012)."""
+    return float(1 / rung) ** _BLUR_EXPONENT
 
 
 def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungChoice:

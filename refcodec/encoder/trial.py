@@ -16,7 +16,6 @@ from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
 from refcodec.encoder.segment_job import PromptChoice
-from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 
 _SCORED_PICTURES = 5
