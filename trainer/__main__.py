@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 import typer
 
-from trainer.checkpoints import load_averaged
+from trainer.checkpoints import load_averaged, load_weights, save_weights
 from trainer.data import Pictures
 from trainer.evaluate import Scorer, checkpoint_coder, evaluate, mean, shipped_coder
 from trainer.export import export_analysis, export_model
@@ -35,12 +35,16 @@ def train(
     seconds: float = typer.Option(1e12, help="Stop and save after this many seconds."),
     threads: int = typer.Option(0, help="CPU threads, 0 for all."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
+    start: Path | None = typer.Option(None, help="Weights to start a new run from."),
 ) -> None:
     """Train a generator; stop at any time, run again to resume."""
     if threads:
         torch.set_num_threads(threads)
     data = Pictures(pictures, run.parent / "cache" / "train.rgb")
-    Run(run, read_settings(config), lpips, device).run(data, seconds)
+    work = Run(run, read_settings(config), lpips, device)
+    if start and work.step == 0:
+        work.begin_from(load_weights(start))
+    work.run(data, seconds)
 
 
 @app.command()
@@ -85,9 +89,14 @@ def score(
 def export(
     run: Path = typer.Option(Path("runs/core"), help="Folder of a run."),
     out: Path = typer.Option(Path("refcodec/models/core.safetensors"), help="Model file to write."),
+    weights: Path | None = typer.Option(
+        None, help="Write the float16 weights too, to train on from."
+    ),
 ) -> None:
     """Write the integer model file and, beside it, the analysis weights."""
     model = load_averaged(run / "checkpoint.pt")
+    if weights:
+        save_weights(model, weights)
     export_model(model, out)
     export_analysis(model, out.with_suffix(".analysis.safetensors"))
 

@@ -112,6 +112,11 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
+    def begin_from(self, model: Generator) -> None:
+        """Start at the weights of another run. Raises RuntimeError when the architecture differs."""
+        self.model.load_state_dict(model.state_dict())
+        self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
     def save(self) -> None:
         """Write checkpoint.pt whole or not at all."""
         temporary = self.folder / "checkpoint.tmp"

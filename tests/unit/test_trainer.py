@@ -15,7 +15,7 @@ from refcodec.generator.prompt import settle  # noqa: E402
 from refcodec.picture import Picture  # noqa: E402
 from refcodec.twin.keyframe import KeyframeTwin  # noqa: E402
 from refcodec.twin.rate import laplace_bits  # noqa: E402
-from trainer.checkpoints import load_averaged  # noqa: E402
+from trainer.checkpoints import load_averaged, load_weights, save_weights  # noqa: E402
 from trainer.coding import code, planes_from, planes_to  # noqa: E402
 from trainer.data import Pictures  # noqa: E402
 from trainer.export import export_analysis, export_model, scale_to_integers  # noqa: E402
@@ -204,6 +204,20 @@ def test_unknown_setting_is_refused(tmp_path: Path) -> None:
     path.write_text("stepz = 3\n")
     with pytest.raises(ValueError, match="stepz"):
         read_settings(path)
+
+
+def test_new_run_starts_from_saved_weights(
+    tmp_path: Path, pictures: Pictures, lpips_path: Path
+) -> None:
+    torch.manual_seed(5)
+    model = Generator(TINY)
+    save_weights(model, tmp_path / "weights.safetensors")
+    run = Run(tmp_path / "run", settings(steps=1), lpips_path)
+    run.begin_from(load_weights(tmp_path / "weights.safetensors"))
+    for name, value in run.model.state_dict().items():
+        assert torch.allclose(value, model.state_dict()[name], rtol=1e-3, atol=1e-6), name
+    run.run(pictures)
+    assert run.step == 1
 
 
 def test_checkpoint_restores_the_average(
