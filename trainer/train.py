@@ -181,7 +181,7 @@ class Run:
         stream = CropStream(pictures, s.batch, s.crop, s.seed, self.step)
         began = saved = time.monotonic()
         before = self.seconds
-        sums = torch.zeros(4)
+        sums, summed = torch.zeros(4), 0
         with open(self.folder / "curve.csv", "a", newline="") as file:
             writer = csv.writer(file)
             if file.tell() == 0:
@@ -199,14 +199,16 @@ class Run:
                         ),
                     ]
                 )
+                summed += 1
                 self.seconds = before + time.monotonic() - began
                 if self.step % report == 0:
-                    mean = [f"{float(v):.6g}" for v in sums / report]
+                    mean = [f"{float(v):.6g}" for v in sums / summed]
                     writer.writerow(
                         [self.step, f"{self.seconds:.1f}", *mean, f"{self.learning_rate():.3g}"]
                     )
                     file.flush()
                     sums.zero_()
+                    summed = 0
                 if time.monotonic() - saved > 120:
                     self.save()
                     saved = time.monotonic()
