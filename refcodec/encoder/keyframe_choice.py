@@ -15,6 +15,8 @@ from refcodec.encoder.segment_job import PromptSizeJob, run_prompt_size_job
 from refcodec.encoder.trial import TrialJob, TrialPoint, distance_at, run_trial_job
 
 DEFAULT_PROMPT_SHARE = 0.38
+GENERATED_FACTOR = 0.8
+"""The measure counts against generated texture more than LPIPS does (docs/decisions/0012)."""
 _SAMPLED_SEGMENTS = 6
 _PROBED = (0, 16, 32, 48, 63)
 
@@ -57,7 +59,7 @@ def prefer_generated(generated: Sequence[TrialPoint], coded: Sequence[TrialPoint
     """
     logs = [math.log2(point.bits) for point in (*generated, *coded)]
     bits = 2.0 ** (sum(logs) / len(logs))
-    return distance_at(generated, bits) < distance_at(coded, bits)
+    return GENERATED_FACTOR * distance_at(generated, bits) < distance_at(coded, bits)
 
 
 def choose_keyframes(

@@ -116,7 +116,11 @@ class Planner:
         # Each kind climbs by itself: generated keyframes like larger rungs than ordinary ones.
         options = [trials(generated) for generated in kinds]
         choices = [rung_choice.climb(self.rungs, start, option) for option in options]
-        scores = [o.measure(c.rung)[0] for o, c in zip(options, choices, strict=True)]
+        factors = [keyframe_choice.GENERATED_FACTOR if generated else 1.0 for generated in kinds]
+        scores = [
+            factor * option.measure(choice.rung)[0]
+            for factor, option, choice in zip(factors, options, choices, strict=True)
+        ]
         choice = choices[scores.index(min(scores))]
         for rung, store in self._stores.items():
             if rung != choice.rung:

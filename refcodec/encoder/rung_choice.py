@@ -18,7 +18,8 @@ from refcodec.encoder.trial import TrialJob, TrialPoint, crf_at, distance_at, ru
 
 _ENOUGH_BITS = 0.012
 """Bits per luma sample from which a rung is not too large, for choosing without measuring."""
-_BLUR_EXPONENT = 0.6
+_BLUR_EXPONENT = 1.0
+_ROUNDS = 4
 _SPREAD = 4.0
 """Distance of the two rate factors of a trial."""
 
@@ -77,7 +78,7 @@ class RungTrials:
             number: (_clamped(guess), _clamped(guess + _SPREAD)) for number in self.numbers
         }
         points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
-        for _ in range(2):
+        for _ in range(_ROUNDS):
             jobs = [
                 TrialJob(
                     self.pictures(number), self.about.width, self.about.height, rung,
