@@ -43,7 +43,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--bitrate", default="200k", help="total rate (default 200k)")
     parser.add_argument("--preset", default="fast", help="preset of the encoder (default fast)")
     parser.add_argument(
-        "--keyframes", default="generated", help="auto, generated or coded (default generated)"
+        "--keyframes", default="auto", help="auto, generated or coded (default auto)"
     )
     parser.add_argument("--peers", default="x264", help="codecs to compare with, comma-separated")
     parser.add_argument("--seconds", type=float, help="use only so much of the clip")

@@ -101,6 +101,8 @@ class Planner:
             kinds = [True] if self._settings.keyframes == "generated" else [True, False]
 
         def trials(generated: bool) -> rung_choice.RungTrials:
+            # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures.
+            shared = generated and self._video_bits is not None
             return rung_choice.RungTrials(
                 about=self._about,
                 pictures=lambda number: self._part(
@@ -108,7 +110,10 @@ class Planner:
                 ),
                 numbers=numbers,
                 avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
-                bits_per_picture=bits_per_picture,
+                bits_per_picture=bits_per_picture * (1 - self._prompt_share if shared else 1),
+                keyframe_charge=lambda number: (
+                    0.0 if shared else self._tried(number, effort.rung_pictures)
+                ),
                 prompt=(lambda size: self._prompt(size, start)) if generated else lambda size: None,
                 pool=self._context.pool,
             )
@@ -154,6 +159,7 @@ class Planner:
                 avc,
                 prompt if generated else None,
                 tuple(min(HIGHEST_CRF, max(LOWEST_CRF, crf + d)) for d in (-1.0, 3.0)),
+                self._tried(number, effort.keyframe_pictures),
             )
 
         def done(number: int) -> None:
@@ -179,8 +185,7 @@ class Planner:
             )
             self._prompt_sizes = self.size(rung), sizes
         measured, sizes = self._prompt_sizes
-        share = settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
-        bits = share * self._video_bits / len(self._counts)
+        bits = self._prompt_share * self._video_bits / len(self._counts)
         # At one index the bits are in proportion to the samples.
         return PromptChoice(sizes.index(bits * measured.samples / size.samples), settings.model)
 
@@ -193,11 +198,22 @@ class Planner:
         avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
         about = self._about
         jobs = [
-            TrialJob(part, about.width, about.height, _FULL_SIZE, avc, None, (crf,))
-            for part in parts
-        ]
+            TrialJob(
+                part, about.width, about.height, _FULL_SIZE, avc, None, (crf,),
+                self._tried(number, effort.rung_pictures),
+            )
+            for number, part in zip(numbers, parts, strict=True)
+        ]  # fmt: skip
         found = self._context.pool.run(run_trial_job, jobs)
         return sum(points[0].bits for points in found) / sum(part.count for part in parts)
+
+    @property
+    def _prompt_share(self) -> float:
+        return self._settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
+
+    def _tried(self, number: int, most: int) -> float:
+        """Return the part of a segment's pictures that a trial of at most `most` pictures has."""
+        return min(1.0, most / self._counts[number])
 
     def _bits_per_picture(self) -> float:
         assert self._video_bits is not None

@@ -22,6 +22,9 @@ _BLUR_EXPONENT = 1.0
 _ROUNDS = 4
 _SPREAD = 4.0
 """Distance of the two rate factors of a trial."""
+_OVER_RATE = 1.35
+"""Bits of the cheapest trial, of those allowed, from which a rung counts as out of reach: the presets of trials
+need up to a third more than those of the encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ def by_bits_per_sample(
 @dataclass(frozen=True, slots=True)
 class RungTrials:
     """Everything that the trials of a sequence need. pictures: gives those of a segment at full size; numbers:
-    segments that are tried; bits_per_picture: what the rate allows; prompt: the prompt choice for a coded size."""
+    segments that are tried; bits_per_picture: what the rate allows, of it what is not charged left out; prompt:
+    the prompt choice for a coded size; keyframe_charge: by segment, as TrialJob has it."""
 
     about: SourceDescription
     pictures: Callable[[int], StoredPictures]
@@ -61,6 +65,7 @@ class RungTrials:
     avc: AvcSettings
     bits_per_picture: float
     prompt: Callable[[CodedSize], PromptChoice | None]
+    keyframe_charge: Callable[[int], float]
     pool: WorkerPool
     measured: dict[Fraction, tuple[float, float]] = field(default_factory=dict)
 
@@ -82,7 +87,7 @@ class RungTrials:
             jobs = [
                 TrialJob(
                     self.pictures(number), self.about.width, self.about.height, rung,
-                    self.avc, prompt, tried,
+                    self.avc, prompt, tried, self.keyframe_charge(number),
                 )
                 for number, tried in crfs.items()
             ]  # fmt: skip
@@ -93,7 +98,10 @@ class RungTrials:
                 break
         distances = [distance_at(points[n], self._bits(n)) for n in self.numbers]
         factors = [crf_at(points[n], self._bits(n)) for n in self.numbers]
-        if min(point.bits / self._bits(n) for n in self.numbers for point in points[n]) > 1.15:
+        if (
+            min(point.bits / self._bits(n) for n in self.numbers for point in points[n])
+            > _OVER_RATE
+        ):
             return float("inf"), HIGHEST_CRF
         return sum(distances) / len(distances) * _blur(rung), sum(factors) / len(factors)
 

@@ -24,7 +24,8 @@ _SCORED_PICTURES = 5
 @dataclass(frozen=True, slots=True)
 class TrialJob:
     """pictures: of the full size; width, height: presentation size; avc: its size is replaced by that of the
-    rung; crfs: rate factors to try."""
+    rung; crfs: rate factors to try; keyframe_charge: the part of the keyframe's bits that counts, as a trial of
+    some pictures of a segment must not bear a keyframe that serves all of them."""
 
     pictures: StoredPictures
     width: int
@@ -33,11 +34,12 @@ class TrialJob:
     avc: AvcSettings
     prompt: PromptChoice | None
     crfs: tuple[float, ...]
+    keyframe_charge: float
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPoint:
-    """Bits of a trial encode, prompt included, and its perceptual distance to the source (mean)."""
+    """Bits of a trial encode, its keyframe charged, and its perceptual distance to the source (mean)."""
 
     crf: float
     bits: float
@@ -60,10 +62,9 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
     points = []
     for crf in job.crfs:
         packets = encode_packets(pictures, avc, crf, None if prompt is None else prompt.picture)
-        count = sum(packet.size for packet in packets[hidden:])
-        if prompt is not None:
-            count += len(prompt.data)
-        points.append(TrialPoint(crf, 8.0 * count, _distance(packets, hidden, job, reference)))
+        keyframe = packets[0].size if prompt is None else len(prompt.data)
+        size = job.keyframe_charge * keyframe + sum(packet.size for packet in packets[1:])
+        points.append(TrialPoint(crf, 8.0 * size, _distance(packets, hidden, job, reference)))
     return points
 
 
