@@ -1,0 +1,211 @@
+"""Direct prediction of B slices (8.4.1.2): vectors and reference indices without syntax.
+
+`direct_blocks` says which 8x8 blocks of the macroblock are direct: bit q for 8x8 block q; 15 in
+B_Skip and B_Direct_16x16. The caller writes ref_picture, as for every macroblock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.motion_prediction import (
+    fill_macroblock,
+    fill_rectangle,
+    macroblock_prediction,
+    neighbour_reference,
+    wrapped,
+)
+from refcodec.avc.slice_table import LIST_SIZE
+from refcodec.avc.weights import UNSCALED
+
+Array = NDArray[Any]
+
+ALL_BLOCKS: Final = 15
+
+
+@inlined
+def minimum_positive(a: int, b: int) -> int:
+    """(#avc.8.4.1.2.2) MinPositive."""
+    return min(a, b) if a >= 0 and b >= 0 else max(a, b)
+
+
+@inlined
+def corner_block(q: int) -> int:
+    """(#avc.8.4.1.2.1) Return the 4x4 block in the macroblock's corner of 8x8 block `q`."""
+    return 12 * (q >> 1) + 3 * (q & 1)
+
+
+@inlined
+def upper_left_block(q: int) -> int:
+    """Return the first 4x4 block of 8x8 block `q`."""
+    return 8 * (q >> 1) + 2 * (q & 1)
+
+
+@inlined
+def _does_not_move(mv: Array, place: int) -> bool:
+    return -1 <= int(mv[place]) <= 1 and -1 <= int(mv[place + 1]) <= 1
+
+
+@inlined
+def colocated_list(colocated_ref_idx: Array, mb: int, q: int) -> int:
+    """(#avc.8.4.1.2.1) Return the list whose vector mvCol is: 1 where list 0 is not used."""
+    return 0 if int(colocated_ref_idx[8 * mb + q]) >= 0 else 1
+
+
+@kernel
+def predict_spatial_direct(
+    mv: Array,
+    ref_idx: Array,
+    pred_flags: Array,
+    colocated_mv: Array,
+    colocated_ref_idx: Array,
+    mb: int,
+    direct_blocks: int,
+    mb_a: int,
+    mb_b: int,
+    mb_c: int,
+    block_c: int,
+    direct_8x8_inference: int,
+    colocated_long_term: int,
+) -> None:
+    """(#avc.8.4.1.2.2) Derive the direct blocks of macroblock `mb` from its neighbours.
+
+    mb_c, block_c: the neighbour C of the whole macroblock, or D in its place.
+    """
+    reference_0 = minimum_positive(
+        neighbour_reference(ref_idx, 0, mb_a, 3),
+        minimum_positive(
+            neighbour_reference(ref_idx, 0, mb_b, 12),
+            neighbour_reference(ref_idx, 0, mb_c, block_c),
+        ),
+    )
+    reference_1 = minimum_positive(
+        neighbour_reference(ref_idx, 1, mb_a, 3),
+        minimum_positive(
+            neighbour_reference(ref_idx, 1, mb_b, 12),
+            neighbour_reference(ref_idx, 1, mb_c, block_c),
+        ),
+    )
+    x_0 = y_0 = x_1 = y_1 = 0
+    if reference_0 < 0 and reference_1 < 0:
+        reference_0 = reference_1 = 0
+    else:
+        if reference_0 >= 0:
+            x_0, y_0 = macroblock_prediction(mv, ref_idx, 0, reference_0, mb_a, mb_b, mb_c, block_c)
+        else:
+            reference_0 = -1
+        if reference_1 >= 0:
+            x_1, y_1 = macroblock_prediction(mv, ref_idx, 1, reference_1, mb_a, mb_b, mb_c, block_c)
+        else:
+            reference_1 = -1
+
+    flags = (1 if reference_0 >= 0 else 0) + (2 if reference_1 >= 0 else 0)
+    for q in range(4):
+        if direct_blocks >> q & 1:
+            ref_idx[8 * mb + q] = reference_0
+            ref_idx[8 * mb + 4 + q] = reference_1
+            pred_flags[4 * mb + q] = flags
+
+    # Where the colocated block does not move, a vector to the first picture of a list is zero.
+    zero_0 = reference_0 == 0 and (x_0 != 0 or y_0 != 0)
+    zero_1 = reference_1 == 0 and (x_1 != 0 or y_1 != 0)
+    still = 0
+    if (zero_0 or zero_1) and colocated_long_term == 0:
+        for q in range(4):
+            picture_list = colocated_list(colocated_ref_idx, mb, q)
+            if int(colocated_ref_idx[8 * mb + 4 * picture_list + q]) == 0:
+                place = 64 * mb + 32 * picture_list
+                if direct_8x8_inference != 0:
+                    if _does_not_move(colocated_mv, place + 2 * corner_block(q)):
+                        still |= 0x33 << upper_left_block(q)
+                else:
+                    for i in range(4):
+                        block = upper_left_block(q) + 4 * (i >> 1) + (i & 1)
+                        if _does_not_move(colocated_mv, place + 2 * block):
+                            still |= 1 << block
+
+    if direct_blocks == ALL_BLOCKS and (still == 0 or still == 0xFFFF):
+        if still != 0:
+            if zero_0:
+                x_0 = y_0 = 0
+            if zero_1:
+                x_1 = y_1 = 0
+        fill_macroblock(mv, 64 * mb, x_0, y_0)
+        fill_macroblock(mv, 64 * mb + 32, x_1, y_1)
+        return
+    for block in range(16):
+        if direct_blocks >> (2 * (block >> 3) + ((block >> 1) & 1)) & 1:
+            is_still = (still >> block & 1) != 0
+            place = 64 * mb + 2 * block
+            mv[place] = 0 if zero_0 and is_still else x_0
+            mv[place + 1] = 0 if zero_0 and is_still else y_0
+            mv[place + 32] = 0 if zero_1 and is_still else x_1
+            mv[place + 33] = 0 if zero_1 and is_still else y_1
+
+
+@kernel
+def predict_temporal_direct(
+    mv: Array,
+    ref_idx: Array,
+    pred_flags: Array,
+    colocated_mv: Array,
+    colocated_ref_idx: Array,
+    colocated_ref_picture: Array,
+    slice_references: Array,
+    dist_scale_factor: Array,
+    index: int,
+    mb: int,
+    direct_blocks: int,
+    num_ref_idx_l0: int,
+    direct_8x8_inference: int,
+) -> int:
+    """(#avc.8.4.1.2.3) Derive the direct blocks of macroblock `mb` from the colocated ones.
+
+    Returns 0, or -1 where RefPicList0 lacks the picture to which a colocated block refers.
+    """
+    references = 2 * LIST_SIZE * index
+    for q in range(4):
+        if not direct_blocks >> q & 1:
+            continue
+        picture_list = colocated_list(colocated_ref_idx, mb, q)
+        reference = 0
+        intra = int(colocated_ref_idx[8 * mb + 4 * picture_list + q]) < 0
+        if not intra:
+            picture = int(colocated_ref_picture[8 * mb + 4 * picture_list + q])
+            while (
+                reference < num_ref_idx_l0
+                and int(slice_references[references + reference]) != picture
+            ):
+                reference += 1
+            if reference >= num_ref_idx_l0:
+                return -1
+        ref_idx[8 * mb + q] = reference
+        ref_idx[8 * mb + 4 + q] = 0
+        pred_flags[4 * mb + q] = 3
+
+        scale = int(dist_scale_factor[LIST_SIZE * index + reference])
+        first = upper_left_block(q)
+        colocated = 64 * mb + 32 * picture_list
+        for i in range(1 if intra or direct_8x8_inference != 0 else 4):
+            size = 2
+            block = first
+            source = corner_block(q)
+            if direct_8x8_inference == 0 and not intra:
+                size = 1
+                block = source = first + 4 * (i >> 1) + (i & 1)
+            x = y = x_0 = y_0 = 0
+            if not intra:
+                x_0 = x = int(colocated_mv[colocated + 2 * source])
+                y_0 = y = int(colocated_mv[colocated + 2 * source + 1])
+            x_1 = y_1 = 0
+            if scale != UNSCALED:
+                x_0 = wrapped((scale * x + 128) >> 8)
+                y_0 = wrapped((scale * y + 128) >> 8)
+                x_1 = wrapped(x_0 - x)
+                y_1 = wrapped(y_0 - y)
+            fill_rectangle(mv, 64 * mb + 2 * block, size, size, x_0, y_0)
+            fill_rectangle(mv, 64 * mb + 32 + 2 * block, size, size, x_1, y_1)
+    return 0

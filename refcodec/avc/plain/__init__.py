@@ -1,0 +1,1 @@
+"""Plain counterparts of the kernels: slow, and obviously what the standard says."""
