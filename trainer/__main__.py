@@ -7,9 +7,18 @@ import typer
 
 from trainer.checkpoints import load_averaged, load_weights, save_weights
 from trainer.data import Pictures
-from trainer.evaluate import Scorer, checkpoint_coder, evaluate, mean, shipped_coder
+from trainer.evaluate import (
+    Score,
+    Scorer,
+    checkpoint_coder,
+    evaluate,
+    mean,
+    read_any,
+    shipped_coder,
+)
 from trainer.export import export_analysis, export_model
 from trainer.settings import read_settings
+from trainer.still_peers import STILL_PEERS
 from trainer.train import Run
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -54,35 +63,53 @@ def score(
         None, help="A shipped model file instead (with its analysis file beside it)."
     ),
     pictures: Path = typer.Option(
-        Path("../shared/data/images/eval_kodak"), help="Folder of evaluation pictures."
+        Path("../shared/data/images/eval_kodak"),
+        help="Folder of evaluation pictures (PNG), or of videos whose first pictures are taken.",
     ),
     lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
-    bits_per_pixel: float = typer.Option(0.1, help="Rate."),
+    bits_per_pixel: list[float] = typer.Option([0.1], help="Rates; may be given several times."),
     mode: str = typer.Option("quantised", help="float or quantised, for a run."),
-    peer: bool = typer.Option(True, help="Code with x264 intra at equal bits too."),
+    peers: str = typer.Option(",".join(STILL_PEERS), help="Of x264, x265, svtav1; or none."),
     count: int = typer.Option(0, help="Only the first pictures."),
     threads: int = typer.Option(0, help="CPU threads, 0 for all."),
 ) -> None:
-    """Compare with x264 intra at equal bits, picture by picture."""
+    """Compare with intra pictures of other codecs at equal rates, picture by picture."""
     if threads:
         torch.set_num_threads(threads)
     if model:
         coder = shipped_coder(model, model.with_suffix(".analysis.safetensors"))
     else:
         coder = checkpoint_coder(load_averaged(run / "checkpoint.pt"), mode)
-    paths = sorted(pictures.glob("*.png"), key=lambda p: (len(p.stem), p.stem))
-    rows = evaluate(coder, paths[: count or None], Scorer(lpips), bits_per_pixel, peer)
-    print(
-        "| picture | bit/pixel | LPIPS alex | squeeze | PSNR-Y | x264 bit/pixel | LPIPS alex | squeeze | PSNR-Y |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
-    means = (mean([r.ours for r in rows]), mean([r.peer for r in rows]))
-    for name, *scores in [*((r.picture, r.ours, r.peer) for r in rows), ("mean", *means)]:
-        cells = [
-            f"{s.bits_per_pixel:.4f} | {s.lpips_alex:.4f} | {s.lpips_squeeze:.4f} | {s.psnr_y:.2f}"
-            for s in scores
-        ]
-        print(f"| {name} | {' | '.join(cells)} |")
+    names = [] if peers == "none" else peers.split(",")
+    paths = sorted(
+        (p for p in pictures.iterdir() if p.suffix in (".png", ".mp4", ".mkv", ".264")),
+        key=lambda p: (len(p.stem), p.stem) if p.suffix == ".png" else (0, p.stem),
+    )[: count or None]
+    scorer = Scorer(lpips)
+    for rate in bits_per_pixel:
+        print(f"\nAt {rate:g} bit/pixel: LPIPS-alex / LPIPS-squeeze / PSNR-Y")
+        print(f"| picture | bit/pixel | ours | {' | '.join(names)} |")
+        print("|---" * (3 + len(names)) + "|")
+        rows = []
+        loaded = ((path.stem, read_any(path)) for path in paths)
+        for row in evaluate(coder, loaded, scorer, rate, names):
+            rows.append(row)
+            print(_line(row.picture, row.ours, [row.peers[n] for n in names]), flush=True)
+        means = [mean([r.peers[n] for r in rows]) for n in names]
+        ours = mean([r.ours for r in rows])
+        print(_line("mean", ours, means))
+        if names:
+            best = min(m.lpips_alex for m in means)
+            worst = max(rows, key=lambda r: r.ours.lpips_alex / r.best_peer)
+            print(
+                f"LPIPS-alex {100 * (1 - ours.lpips_alex / best):.1f} % below the best peer's mean; worst picture "
+                f"{worst.picture}: {worst.ours.lpips_alex / worst.best_peer:.2f} times its best peer"
+            )
+
+
+def _line(name: str, ours: Score, peers: list[Score]) -> str:
+    cells = [f"{s.lpips_alex:.4f} / {s.lpips_squeeze:.4f} / {s.psnr_y:.2f}" for s in (ours, *peers)]
+    return f"| {name} | {ours.bits_per_pixel:.4f} | {' | '.join(cells)} |"
 
 
 @app.command()

@@ -1,16 +1,13 @@
-"""Evaluation of a generator on still pictures at equal bits against intra pictures of x264."""
+"""Evaluation of a generator on still pictures at equal rates beside intra pictures of the peers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -19,9 +16,8 @@ from trainer.coding import code, planes_from, planes_to
 from trainer.graph import TorchExecutor
 from trainer.lpips import LPIPS
 from trainer.networks import Generator
+from trainer.still_peers import PeerScores, Samples, Yuv, first_picture, peer
 
-Samples = NDArray[np.uint8]
-Yuv = tuple[Samples, Samples, Samples]
 Coder = Callable[[Yuv, int], tuple[float, Yuv]]
 """A still-picture coder: planes (y, u, v) and prompt_scale_index to bits and decoded planes."""
 
@@ -38,11 +34,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Row:
-    """One picture: ours and the peer's."""
+    """One picture: ours and the peers' by name."""
 
     picture: str
     ours: Score
-    peer: Score
+    peers: dict[str, Score]
+
+    @property
+    def best_peer(self) -> float:
+        """The lowest LPIPS-alex among the peers."""
+        return min(score.lpips_alex for score in self.peers.values())
 
 
 def read_picture(path: Path) -> Yuv:
@@ -130,66 +131,24 @@ def at_rate(coder: Coder, picture: Yuv, bits_per_pixel: float) -> tuple[float, Y
     return best
 
 
-def x264_intra(picture: Yuv, crf: float) -> tuple[float, Yuv]:
-    """Code one intra picture with x264 slow; bits without supplemental enhancement information."""
-    height, width = picture[0].shape
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base = Fraction(1, 25)
-    encoder.options = {
-        "preset": "slow",
-        "crf": f"{crf}",
-        "x264-params": "keyint=1:force-cfr=1",
-        "threads": "1",
-    }
-    frame = av.VideoFrame(width, height, "yuv420p")
-    for plane, samples in zip(frame.planes, picture, strict=True):
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        rows[:, : samples.shape[1]] = samples
-    packets = [*encoder.encode(frame), *encoder.encode(None)]
-    data = b"".join(bytes(p) for p in packets)
-    size = 0
-    for unit in data.split(b"\0\0\1")[1:]:
-        if unit[0] & 31 != 6:
-            size += 3 + len(unit)
-    decoder = av.CodecContext.create("h264", "r")
-    out = [f for p in packets for f in decoder.decode(p)] + list(decoder.decode(None))
-    planes = []
-    for plane, samples in zip(out[0].planes, picture, strict=True):
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        planes.append(rows[:, : samples.shape[1]].copy())
-    return 8.0 * size, (planes[0], planes[1], planes[2])
-
-
-def x264_at_bits(picture: Yuv, bits: float) -> tuple[float, Yuv]:
-    """Return x264's picture at the finest constant rate factor that needs no fewer than `bits`, to 0.2."""
-    lo, hi = 10.0, 51.0
-    best = x264_intra(picture, lo)
-    while hi - lo > 0.2:
-        middle = (lo + hi) / 2
-        result = x264_intra(picture, middle)
-        if result[0] >= bits:
-            lo, best = middle, result
-        else:
-            hi = middle
-    return best
-
-
 def evaluate(
-    coder: Coder, paths: Iterable[Path], scorer: Scorer, bits_per_pixel: float, peer: bool = True
-) -> list[Row]:
-    """Compare a coder with x264 intra at equal bits on pictures (the peer gets at least as many bits)."""
-    rows = []
-    for path in paths:
-        picture = read_picture(path)
+    coder: Coder,
+    pictures: Iterable[tuple[str, Yuv]],
+    scorer: Scorer,
+    bits_per_pixel: float,
+    peers: Sequence[str],
+) -> Iterator[Row]:
+    """Compare a coder, at no more than the given rate, with intra pictures of the peers at the rate."""
+    peer_scores = PeerScores(lambda a, b, bits: asdict(scorer.score(a, b, bits)))
+    for name, picture in pictures:
         bits, decoded = at_rate(coder, picture, bits_per_pixel)
-        ours = scorer.score(picture, decoded, bits)
-        other = ours
-        if peer:
-            peer_bits, peer_decoded = x264_at_bits(picture, bits)
-            other = scorer.score(picture, peer_decoded, peer_bits)
-        rows.append(Row(path.stem, ours, other))
-    return rows
+        others = {n: Score(**peer_scores.of(picture, peer(n), bits_per_pixel)) for n in peers}
+        yield Row(name, scorer.score(picture, decoded, bits), others)
+
+
+def read_any(path: Path) -> Yuv:
+    """Read a picture, or the first one of a video."""
+    return read_picture(path) if path.suffix == ".png" else first_picture(path)
 
 
 def mean(scores: list[Score]) -> Score:
