@@ -3,7 +3,9 @@
 A kernel takes one-dimensional arrays and integers, allocates nothing and slices nothing: then no
 reference is counted in it (`_nrt=False` also keeps Numba from emitting the counting), which costs
 a factor of two and more. Every array element that enters arithmetic is read as `int(a[i])`, so that
-a kernel means the same when it runs as plain Python (NUMBA_DISABLE_JIT=1).
+a kernel means the same when it runs as plain Python (NUMBA_DISABLE_JIT=1). Elements of unsigned
+arrays are read by `load`: Numba's `int` leaves their type as it is, and the difference of two is
+then unsigned.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,3 +31,9 @@ def inlined(function: Function) -> Function:
     """Compile a small function that LLVM merges into the kernels that call it."""
     compiled: Function = njit(**_OPTIONS, forceinline=True)(function)
     return compiled
+
+
+@inlined
+def load(array: Any, at: int) -> int:
+    """Return an array element as a signed integer of 64 bits."""
+    return int(np.int64(array[at]))

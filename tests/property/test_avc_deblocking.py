@@ -1,0 +1,33 @@
+"""Deblocking by kernels is that by the equations of H.264 8.7."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refcodec.avc.deblocking import deblock, deblock_and_record
+from refcodec.avc.plain import deblocking as plain
+from tests.property.avc_pictures import CURRENT, random_case
+
+
+@given(
+    st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3),
+    st.sampled_from([1, 3, 8, 20, 256]),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_pictures_are_filtered_as_the_equations_say(
+    seed: int, width_mbs: int, height_mbs: int, slices: int, roughness: int
+) -> None:
+    case = random_case(seed, width_mbs, height_mbs, slices, roughness)
+    recording = copy.deepcopy(case.store)
+    expected = copy.deepcopy(case.store)
+    deblock(case.info, case.slices, case.store, CURRENT)
+    plain.deblock(case.info, case.slices, expected, CURRENT)
+    np.testing.assert_array_equal(case.store.samples, expected.samples)
+    decisions = deblock_and_record(case.info, case.slices, recording, CURRENT)
+    np.testing.assert_array_equal(recording.samples, expected.samples)
+    parts = decisions.luma.reshape(*decisions.luma.shape[:3], 4, 4).max(-1)
+    assert not (parts.astype(bool) & (decisions.strengths == 0)).any()
