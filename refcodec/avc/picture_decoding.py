@@ -1,0 +1,120 @@
+"""One picture on its way through the stages: parsing, derivation, reconstruction, deblocking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refcodec import errors
+from refcodec.avc import cabac_slice_data, cavlc_slice_data
+from refcodec.avc.deblocking import deblock
+from refcodec.avc.frame_slots import SlotLease, SlotPool
+from refcodec.avc.intra_modes import derive_intra_modes
+from refcodec.avc.margins import extend_margins
+from refcodec.avc.motion_vectors import derive_motion
+from refcodec.avc.reconstruction import reconstruct
+from refcodec.avc.reference_lists import ReferenceList
+from refcodec.avc.side_information import MotionField, SideInformation
+from refcodec.avc.slice_header import SliceHeader
+from refcodec.avc.slice_rows import fill_row, grown, set_scaling
+from refcodec.avc.slice_table import END_MB, B, SliceTable
+
+FIRST_SLICES = 8
+"""Rows of a slice table before it grows."""
+
+
+@dataclass(slots=True)
+class Workspace:
+    """Arrays that a picture takes on its way, used again for another one."""
+
+    info: SideInformation
+    slices: SliceTable
+
+    @classmethod
+    def allocate(cls, mbs: int) -> Workspace:
+        """Return a workspace for pictures of `mbs` macroblocks."""
+        return cls(SideInformation.allocate(mbs), SliceTable.allocate(FIRST_SLICES))
+
+
+class PictureDecoding:
+    """The slices of one picture, parsed as they come, and its reconstruction.
+
+    `info` and `slices` are what the stages hand on; `slice_count` rows of `slices` are in use.
+    """
+
+    def __init__(self, pool: SlotPool, workspaces: list[Workspace], lease: SlotLease) -> None:
+        """`workspaces` are those not in use, to take from and to give back to."""
+        self._pool = pool
+        self._workspaces = workspaces
+        workspace = workspaces.pop() if workspaces else Workspace.allocate(pool.store.geometry.mbs)
+        self._workspace = workspace
+        self._width_mbs = pool.store.geometry.width_mbs
+        self.lease = lease
+        self.info = replace(workspace.info, motion=lease.motion)
+        self.info.clear()
+        self.slice_count = 0
+        self.references: dict[int, SlotLease] = {}
+        """Leases of the pictures that this one is predicted from, by slot."""
+
+    @property
+    def slices(self) -> SliceTable:
+        """The slice table; it may grow while slices come."""
+        return self._workspace.slices
+
+    def decode_slice(
+        self,
+        rbsp: NDArray[np.uint8],
+        header: SliceHeader,
+        lists: tuple[ReferenceList, ReferenceList],
+        order_count: int,
+    ) -> int:
+        """(#avc.7.3.4) Parse a slice and derive its prediction modes and motion. Return the address
+        after its last macroblock.
+
+        Raises HYP-E-AVC-02 to -06.
+        """
+        index, workspace = self.slice_count, self._workspace
+        if index == workspace.slices.parameters.shape[0]:
+            workspace.slices = grown(workspace.slices)
+        slices = workspace.slices
+        if index == 0:
+            set_scaling(slices, header.parameters.scaling)
+        fill_row(slices, index, header, lists, order_count)
+        for pictures in lists:
+            for picture in pictures:
+                if picture is not None and picture.lease is not None:
+                    self.references[picture.slot] = picture.lease
+        colocated: MotionField | None = None
+        if header.slice_type == B:
+            first = lists[1][0]
+            if first is None or first.lease is None:
+                raise errors.error(
+                    "HYP-E-AVC-06", element="RefPicList1[0]", detail="It is the colocated picture."
+                )
+            colocated = first.lease.motion
+        self.slice_count += 1
+        parsing = (
+            cabac_slice_data if header.parameters["entropy_coding_mode_flag"] else cavlc_slice_data
+        )
+        parsing.parse_slice_data(rbsp, header.bit_length, index, slices, self.info, self._width_mbs)
+        derive_intra_modes(index, slices, self.info, self._width_mbs)
+        derive_motion(index, slices, self.info, colocated, self._width_mbs)
+        return int(slices.parameters[index, END_MB])
+
+    def reconstruct(self) -> None:
+        """(#avc.8.3) Make the samples: prediction and residual, then the deblocking filter; not
+        before the pictures that this one is predicted from are complete."""
+        for lease in self.references.values():
+            if lease.written is not None:
+                lease.written.result()
+        info, slices, store, slot = self.info, self.slices, self._pool.store, self.lease.slot
+        reconstruct(info, slices, store, slot)
+        deblock(info, slices, store, slot)
+        extend_margins(store, slot)
+        self.references.clear()
+
+    def release(self) -> None:
+        """Give the arrays back: `info` and `slices` are not needed any more."""
+        self._workspaces.append(self._workspace)
