@@ -153,6 +153,7 @@ def cases(draw: st.DrawFn) -> Case:
     starts = sorted({0, *(cut for cut in cuts if cut < mbs)})
     spread = draw(st.sampled_from([1, 2, 9, 3000, 32767]))
     calm = draw(st.sampled_from([0.0, 0.5, 0.9]))
+    colocated_spread = draw(st.sampled_from([2, 2, 9, 32767]))
     references = draw(st.integers(1, 4))
     direct = draw(st.booleans()), draw(st.booleans())
     slice_types = [draw(st.sampled_from([columns.B, columns.P, columns.I])) for _ in starts]
@@ -164,7 +165,11 @@ def cases(draw: st.DrawFn) -> Case:
     for array in (info.motion.mv, info.motion.ref_picture, info.pred_flags, info.mvd):
         array[:] = 7
     case = Case(
-        slices, info, random_colocated(rng, mbs, references, spread), width_mbs, len(starts)
+        slices,
+        info,
+        random_colocated(rng, mbs, references, colocated_spread),
+        width_mbs,
+        len(starts),
     )
     for index, (first, end, kind) in enumerate(
         zip(starts, [*starts[1:], mbs], slice_types, strict=True)
