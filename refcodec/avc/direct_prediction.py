@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from refcodec.avc.compilation import inlined, kernel
 from refcodec.avc.motion_prediction import (
+    component_x,
+    component_y,
     fill_macroblock,
     fill_rectangle,
     macroblock_prediction,
     neighbour_reference,
-    wrapped,
+    vector,
+    vector_place,
 )
 from refcodec.avc.slice_table import LIST_SIZE
 from refcodec.avc.weights import UNSCALED
@@ -46,7 +49,8 @@ def upper_left_block(q: int) -> int:
 
 @inlined
 def _does_not_move(mv: Array, place: int) -> bool:
-    return -1 <= int(mv[place]) <= 1 and -1 <= int(mv[place + 1]) <= 1
+    value = int(mv[place])
+    return -1 <= component_x(value) <= 1 and -1 <= component_y(value) <= 1
 
 
 @inlined
@@ -89,61 +93,58 @@ def predict_spatial_direct(
             neighbour_reference(ref_idx, 1, mb_c, block_c),
         ),
     )
-    x_0 = y_0 = x_1 = y_1 = 0
+    mv_0 = mv_1 = 0
     if reference_0 < 0 and reference_1 < 0:
         reference_0 = reference_1 = 0
     else:
         if reference_0 >= 0:
-            x_0, y_0 = macroblock_prediction(mv, ref_idx, 0, reference_0, mb_a, mb_b, mb_c, block_c)
+            mv_0 = macroblock_prediction(mv, ref_idx, 0, reference_0, mb_a, mb_b, mb_c, block_c)
         else:
             reference_0 = -1
         if reference_1 >= 0:
-            x_1, y_1 = macroblock_prediction(mv, ref_idx, 1, reference_1, mb_a, mb_b, mb_c, block_c)
+            mv_1 = macroblock_prediction(mv, ref_idx, 1, reference_1, mb_a, mb_b, mb_c, block_c)
         else:
             reference_1 = -1
 
     flags = (1 if reference_0 >= 0 else 0) + (2 if reference_1 >= 0 else 0)
     for q in range(4):
-        if direct_blocks >> q & 1:
+        if direct_blocks == ALL_BLOCKS or direct_blocks >> q & 1:
             ref_idx[8 * mb + q] = reference_0
             ref_idx[8 * mb + 4 + q] = reference_1
             pred_flags[4 * mb + q] = flags
 
     # Where the colocated block does not move, a vector to the first picture of a list is zero.
-    zero_0 = reference_0 == 0 and (x_0 != 0 or y_0 != 0)
-    zero_1 = reference_1 == 0 and (x_1 != 0 or y_1 != 0)
+    zero_0 = reference_0 == 0 and mv_0 != 0
+    zero_1 = reference_1 == 0 and mv_1 != 0
     still = 0
     if (zero_0 or zero_1) and colocated_long_term == 0:
         for q in range(4):
             picture_list = colocated_list(colocated_ref_idx, mb, q)
             if int(colocated_ref_idx[8 * mb + 4 * picture_list + q]) == 0:
-                place = 64 * mb + 32 * picture_list
+                place = vector_place(picture_list, mb, 0)
                 if direct_8x8_inference != 0:
-                    if _does_not_move(colocated_mv, place + 2 * corner_block(q)):
+                    if _does_not_move(colocated_mv, place + corner_block(q)):
                         still |= 0x33 << upper_left_block(q)
                 else:
                     for i in range(4):
                         block = upper_left_block(q) + 4 * (i >> 1) + (i & 1)
-                        if _does_not_move(colocated_mv, place + 2 * block):
+                        if _does_not_move(colocated_mv, place + block):
                             still |= 1 << block
 
     if direct_blocks == ALL_BLOCKS and (still == 0 or still == 0xFFFF):
         if still != 0:
             if zero_0:
-                x_0 = y_0 = 0
+                mv_0 = 0
             if zero_1:
-                x_1 = y_1 = 0
-        fill_macroblock(mv, 64 * mb, x_0, y_0)
-        fill_macroblock(mv, 64 * mb + 32, x_1, y_1)
+                mv_1 = 0
+        fill_macroblock(mv, vector_place(0, mb, 0), mv_0)
+        fill_macroblock(mv, vector_place(1, mb, 0), mv_1)
         return
     for block in range(16):
         if direct_blocks >> (2 * (block >> 3) + ((block >> 1) & 1)) & 1:
             is_still = (still >> block & 1) != 0
-            place = 64 * mb + 2 * block
-            mv[place] = 0 if zero_0 and is_still else x_0
-            mv[place + 1] = 0 if zero_0 and is_still else y_0
-            mv[place + 32] = 0 if zero_1 and is_still else x_1
-            mv[place + 33] = 0 if zero_1 and is_still else y_1
+            mv[vector_place(0, mb, block)] = 0 if zero_0 and is_still else mv_0
+            mv[vector_place(1, mb, block)] = 0 if zero_1 and is_still else mv_1
 
 
 @kernel
@@ -188,7 +189,6 @@ def predict_temporal_direct(
 
         scale = int(dist_scale_factor[LIST_SIZE * index + reference])
         first = upper_left_block(q)
-        colocated = 64 * mb + 32 * picture_list
         for i in range(1 if intra or direct_8x8_inference != 0 else 4):
             size = 2
             block = first
@@ -196,16 +196,16 @@ def predict_temporal_direct(
             if direct_8x8_inference == 0 and not intra:
                 size = 1
                 block = source = first + 4 * (i >> 1) + (i & 1)
-            x = y = x_0 = y_0 = 0
+            mv_0 = mv_1 = 0
             if not intra:
-                x_0 = x = int(colocated_mv[colocated + 2 * source])
-                y_0 = y = int(colocated_mv[colocated + 2 * source + 1])
-            x_1 = y_1 = 0
-            if scale != UNSCALED:
-                x_0 = wrapped((scale * x + 128) >> 8)
-                y_0 = wrapped((scale * y + 128) >> 8)
-                x_1 = wrapped(x_0 - x)
-                y_1 = wrapped(y_0 - y)
-            fill_rectangle(mv, 64 * mb + 2 * block, size, size, x_0, y_0)
-            fill_rectangle(mv, 64 * mb + 32 + 2 * block, size, size, x_1, y_1)
+                mv_0 = int(colocated_mv[vector_place(picture_list, mb, source)])
+                if scale != UNSCALED:
+                    x = component_x(mv_0)
+                    y = component_y(mv_0)
+                    scaled_x = (scale * x + 128) >> 8
+                    scaled_y = (scale * y + 128) >> 8
+                    mv_0 = vector(scaled_x, scaled_y)
+                    mv_1 = vector(scaled_x - x, scaled_y - y)
+            fill_rectangle(mv, vector_place(0, mb, block), size, size, mv_0)
+            fill_rectangle(mv, vector_place(1, mb, block), size, size, mv_1)
     return 0

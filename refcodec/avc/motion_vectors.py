@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.avc.compilation import inlined, kernel
@@ -21,7 +22,8 @@ from refcodec.avc.motion_prediction import (
     fill_rectangle,
     macroblock_prediction,
     partition_prediction,
-    wrapped,
+    vector_place,
+    vector_sum,
 )
 from refcodec.avc.side_information import (
     INTER_8X8,
@@ -55,6 +57,7 @@ from refcodec.errors import error
 Array = NDArray[Any]
 
 _DERIVED: Final = -1
+_MISSING: Final = -2
 
 
 def derive_motion(
@@ -87,11 +90,11 @@ def derive_motion(
         motion.mb_type,
         info.sub_mb_type.reshape(-1),
         info.pred_flags.reshape(-1),
-        info.mvd.reshape(-1),
-        motion.mv.reshape(-1),
+        info.mvd.reshape(-1).view(np.int32),
+        motion.mv.reshape(-1).view(np.int32),
         motion.ref_idx.reshape(-1),
         motion.ref_picture.reshape(-1),
-        colocated.mv.reshape(-1),
+        colocated.mv.reshape(-1).view(np.int32),
         colocated.ref_idx.reshape(-1),
         colocated.ref_picture.reshape(-1),
         slices.ref_picture.reshape(-1),
@@ -115,6 +118,16 @@ def derive_motion(
 
 
 @inlined
+def _picture(slice_references: Array, row: int, reference: int) -> int:
+    """Return the picture id of a reference index, -1 where the list is not used, or _MISSING."""
+    if reference < 0:
+        return -1
+    if reference >= LIST_SIZE or int(slice_references[row + reference]) < 0:
+        return _MISSING
+    return int(slice_references[row + reference])
+
+
+@inlined
 def _predict_partition(
     mv: Array,
     ref_idx: Array,
@@ -133,13 +146,11 @@ def _predict_partition(
 ) -> None:
     """(#avc.8.4.1) Derive the vector of a partition, sizes and place in 4x4 blocks."""
     reference = int(ref_idx[8 * mb + 4 * picture_list + 2 * (y >> 1) + (x >> 1)])
-    mvp_x, mvp_y = partition_prediction(
+    mvp = partition_prediction(
         mv, ref_idx, picture_list, reference, mb, mb_a, mb_b, mb_c, mb_d, x, y, width, direction
     )
-    place = 64 * mb + 32 * picture_list + 2 * (4 * y + x)
-    mv_x = wrapped(mvp_x + int(mvd[place]))
-    mv_y = wrapped(mvp_y + int(mvd[place + 1]))
-    fill_rectangle(mv, place, width, height, mv_x, mv_y)
+    place = vector_place(picture_list, mb, 4 * y + x)
+    fill_rectangle(mv, place, width, height, vector_sum(mvp, int(mvd[place])))
 
 
 @kernel
@@ -269,30 +280,24 @@ def _derive_motion(
             whole_c_block = 15
 
         shape = int(mb_type[mb])
-        place = 64 * mb
+        place = vector_place(0, mb, 0)
         if shape <= LAST_INTRA:
-            fill_macroblock(mv, place, 0, 0)
-            fill_macroblock(mv, place + 32, 0, 0)
+            fill_macroblock(mv, place, 0)
+            fill_macroblock(mv, place + 16, 0)
             for q in range(8 * mb, 8 * mb + 8):
                 ref_picture[q] = -1
         elif shape == P_SKIP:
-            mv_x = mv_y = 0
+            mvp = 0
             # 8.4.1.1: no motion at an edge, and beside a block of refIdx 0 that does not move
-            if mb_a >= 0 and mb_b >= 0:
-                at_a = 64 * mb_a + 6
-                at_b = 64 * mb_b + 24
-                moves_a = (
-                    int(ref_idx[8 * mb_a + 1]) != 0 or int(mv[at_a]) != 0 or int(mv[at_a + 1]) != 0
-                )
-                moves_b = (
-                    int(ref_idx[8 * mb_b + 2]) != 0 or int(mv[at_b]) != 0 or int(mv[at_b + 1]) != 0
-                )
-                if moves_a and moves_b:
-                    mv_x, mv_y = macroblock_prediction(
-                        mv, ref_idx, 0, 0, mb_a, mb_b, whole_c, whole_c_block
-                    )
-            fill_macroblock(mv, place, mv_x, mv_y)
-            fill_macroblock(mv, place + 32, 0, 0)
+            if (
+                mb_a >= 0
+                and mb_b >= 0
+                and (int(ref_idx[8 * mb_a + 1]) != 0 or int(mv[vector_place(0, mb_a, 3)]) != 0)
+                and (int(ref_idx[8 * mb_b + 2]) != 0 or int(mv[vector_place(0, mb_b, 12)]) != 0)
+            ):
+                mvp = macroblock_prediction(mv, ref_idx, 0, 0, mb_a, mb_b, whole_c, whole_c_block)
+            fill_macroblock(mv, place, mvp)
+            fill_macroblock(mv, place + 16, 0)
             picture = int(slice_references[references])
             if picture < 0:
                 return mb
@@ -305,24 +310,25 @@ def _derive_motion(
             if shape == INTER_16X16:
                 flags = int(pred_flags[4 * mb])
                 for picture_list in range(2):
-                    mv_x = mv_y = 0
+                    value = 0
                     if flags >> picture_list & 1:
-                        mv_x, mv_y = macroblock_prediction(
-                            mv,
-                            ref_idx,
-                            picture_list,
-                            int(ref_idx[8 * mb + 4 * picture_list]),
-                            mb_a,
-                            mb_b,
-                            whole_c,
-                            whole_c_block,
+                        value = vector_sum(
+                            macroblock_prediction(
+                                mv,
+                                ref_idx,
+                                picture_list,
+                                int(ref_idx[8 * mb + 4 * picture_list]),
+                                mb_a,
+                                mb_b,
+                                whole_c,
+                                whole_c_block,
+                            ),
+                            int(mvd[place + 16 * picture_list]),
                         )
-                        mv_x = wrapped(mv_x + int(mvd[place + 32 * picture_list]))
-                        mv_y = wrapped(mv_y + int(mvd[place + 32 * picture_list + 1]))
-                    fill_macroblock(mv, place + 32 * picture_list, mv_x, mv_y)
+                    fill_macroblock(mv, place + 16 * picture_list, value)
             elif shape <= INTER_8X8:
-                fill_macroblock(mv, place, 0, 0)
-                fill_macroblock(mv, place + 32, 0, 0)
+                fill_macroblock(mv, place, 0)
+                fill_macroblock(mv, place + 16, 0)
                 if shape == INTER_8X8:
                     for q in range(4):
                         if int(sub_mb_type[4 * mb + q]) == SUB_DIRECT:
@@ -369,15 +375,22 @@ def _derive_motion(
                 _predict_partitions(
                     sub_mb_type, pred_flags, mv, ref_idx, mvd, shape, mb, mb_a, mb_b, mb_c, mb_d
                 )
-            for i in range(8):
-                reference = int(ref_idx[8 * mb + i])
-                picture = -1
-                if reference >= 0:
-                    if reference < LIST_SIZE:
-                        picture = int(
-                            slice_references[references + LIST_SIZE * (i >> 2) + reference]
-                        )
-                    if picture < 0:
+            whole = shape == INTER_16X16 or (
+                direct_blocks == ALL_BLOCKS and direct_spatial_mv_pred != 0
+            )
+            for picture_list in range(2):
+                at = 8 * mb + 4 * picture_list
+                row = references + LIST_SIZE * picture_list
+                if whole:
+                    picture = _picture(slice_references, row, int(ref_idx[at]))
+                    if picture == _MISSING:
                         return mb
-                ref_picture[8 * mb + i] = picture
+                    for i in range(at, at + 4):
+                        ref_picture[i] = picture
+                else:
+                    for i in range(at, at + 4):
+                        picture = _picture(slice_references, row, int(ref_idx[i]))
+                        if picture == _MISSING:
+                            return mb
+                        ref_picture[i] = picture
     return _DERIVED
