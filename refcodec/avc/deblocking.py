@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from refcodec.avc import edge_kernels
+from refcodec.avc import edge_kernels, sample_kernels
 from refcodec.avc.compilation import inlined, kernel
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.inter_prediction import (
@@ -249,11 +249,17 @@ def _filter_edge(
         index_a = _index(qp_p, qp_q, offset_a)
         alpha, beta = int(ALPHA[index_a]), int(BETA[_index(qp_p, qp_q, offset_b)])
         if alpha != 0 and beta != 0:
-            edge_kernels.luma_edge(
-                samples, luma_at + 4 * edge * across, across, along, alpha, beta,
-                strengths, _limits(strengths, index_a),
-                luma_record, ((2 * mb_q + direction) * 4 + edge) * 16 if record else -1,
-            )  # fmt: skip
+            at = luma_at + 4 * edge * across
+            tc0 = _limits(strengths, index_a)
+            if record:
+                edge_kernels.luma_edge(
+                    samples, at, across, along, alpha, beta, strengths, tc0,
+                    luma_record, ((2 * mb_q + direction) * 4 + edge) * 16,
+                )  # fmt: skip
+            else:
+                sample_kernels.luma_edge(
+                    samples, at, across, along, alpha, beta, strengths, tc0, luma_record, -1
+                )
     if edge & 1 != 0:
         return
     if direction == HORIZONTAL:
@@ -268,12 +274,21 @@ def _filter_edge(
     chroma_p, chroma_q = _chroma_qp(qp_p, offset), _chroma_qp(qp_q, offset)
     cr_index_a = _index(chroma_p, chroma_q, offset_a)
     cr_index_b = _index(chroma_p, chroma_q, offset_b)
-    edge_kernels.chroma_edges(
-        samples, cb_at + 2 * edge * across, int(layout[TO_CR]), across, along,
-        int(ALPHA[index_a]), int(BETA[index_b]), _limits(strengths, index_a),
-        int(ALPHA[cr_index_a]), int(BETA[cr_index_b]), _limits(strengths, cr_index_a), strengths,
-        chroma_record, (((4 * mb_q) + direction) * 2 + (edge >> 1)) * 8 if record else -1, 32,
-    )  # fmt: skip
+    at = cb_at + 2 * edge * across
+    to_cr = int(layout[TO_CR])
+    alpha, beta = int(ALPHA[index_a]), int(BETA[index_b])
+    alpha_cr, beta_cr = int(ALPHA[cr_index_a]), int(BETA[cr_index_b])
+    tc0, tc0_cr = _limits(strengths, index_a), _limits(strengths, cr_index_a)
+    if record:
+        edge_kernels.chroma_edges(
+            samples, at, to_cr, across, along, alpha, beta, tc0, alpha_cr, beta_cr, tc0_cr,
+            strengths, chroma_record, ((4 * mb_q + direction) * 2 + (edge >> 1)) * 8, 32,
+        )  # fmt: skip
+    elif (alpha != 0 and beta != 0) or (alpha_cr != 0 and beta_cr != 0):
+        sample_kernels.chroma_edges(
+            samples, at, to_cr, across, along, alpha, beta, tc0, alpha_cr, beta_cr, tc0_cr,
+            strengths, chroma_record, -1, 0,
+        )  # fmt: skip
 
 
 @kernel

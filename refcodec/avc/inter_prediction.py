@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refcodec.avc import block_kernels
+from refcodec.avc import sample_kernels
 from refcodec.avc.compilation import kernel
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.side_information import (
@@ -115,7 +115,7 @@ def _predict_from_list(
     luma_width, luma_height = 16 * int(layout[WIDTH_MBS]), 16 * int(layout[HEIGHT_MBS])
     x_full = min(max(x + (mv_x >> 2), -LUMA_BEFORE), luma_width + LUMA_BEHIND)
     y_full = min(max(y + (mv_y >> 2), -LUMA_BEFORE), luma_height + LUMA_BEHIND)
-    block_kernels.luma_block(
+    sample_kernels.luma_block(
         out, luma_at, luma_stride,
         samples, base + int(layout[LUMA_OFFSET]) + y_full * stride + x_full, stride,
         width, height, mv_x & 3, mv_y & 3, average,
@@ -123,7 +123,7 @@ def _predict_from_list(
     stride >>= 1
     x_full = min(max((x >> 1) + (mv_x >> 3), -CHROMA_BEFORE), (luma_width >> 1) + CHROMA_BEHIND)
     y_full = min(max((y >> 1) + (mv_y >> 3), -CHROMA_BEFORE), (luma_height >> 1) + CHROMA_BEHIND)
-    block_kernels.chroma_block(
+    sample_kernels.chroma_block(
         out, cb_at, chroma_stride, out_to_cr,
         samples, base + int(layout[CB_OFFSET]) + y_full * stride + x_full, stride,
         int(layout[TO_CR]), width >> 1, height >> 1, mv_x & 7, mv_y & 7, average,
@@ -146,12 +146,12 @@ def _weight_from_list(
         if weight == 1 << denominator and offset == 0:
             continue
         if component == 0:
-            block_kernels.weight_block(
+            sample_kernels.weight_block(
                 samples, luma_at, stride, width, height, denominator, weight, offset
             )
         else:
             at = cb_at + (component - 1) * to_cr
-            block_kernels.weight_block(
+            sample_kernels.weight_block(
                 samples, at, stride >> 1, width >> 1, height >> 1, denominator, weight, offset
             )
 
@@ -179,12 +179,12 @@ def _weight_from_lists(
                 int(weights[at0 + 2 * component + 1]) + int(weights[at1 + 2 * component + 1]) + 1
             ) >> 1
         if component == 0:
-            block_kernels.weight_blocks(
+            sample_kernels.weight_blocks(
                 samples, luma_at, stride, scratch, 0, 16, width, height,
                 denominator, weight0, weight1, offset,
             )  # fmt: skip
         else:
-            block_kernels.weight_blocks(
+            sample_kernels.weight_blocks(
                 samples, cb_at + (component - 1) * to_cr, stride >> 1,
                 scratch, 256 + 64 * (component - 1), 8, width >> 1, height >> 1,
                 denominator, weight0, weight1, offset,
