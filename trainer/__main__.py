@@ -17,11 +17,13 @@ from trainer.evaluate import (
     shipped_coder,
 )
 from trainer.export import export_analysis, export_model
+from trainer.onnx_command import onnx
 from trainer.settings import read_settings
 from trainer.still_peers import STILL_PEERS
 from trainer.train import Run
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command()(onnx)
 
 
 @app.callback()

@@ -6,7 +6,8 @@ float32   binary32 matrix products of the BLAS library behind numpy
 avx2      dot products of 16-bit integers (processors with AVX2)
 vnni      dot products of 8-bit and 16-bit integers (processors with AVX512-VNNI)
 torch     binary32 convolutions of PyTorch; imported only when asked for by name
-auto      the fastest that needs no torch
+onnxruntime  the exported ONNX model on the CPU; imported only when asked for by name
+auto      the fastest that needs neither of the last two
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from refcodec.intnet.strips import Prepared
 Tensor = NDArray[np.int16]
 Evaluate = Callable[[Network, Mapping[str, Tensor], int], dict[str, Tensor]]
 
-NAMES = ("auto", "numpy", "numba", "float32", "avx2", "vnni", "torch")
+NAMES = ("auto", "numpy", "numba", "float32", "avx2", "vnni", "torch", "onnxruntime")
 
 
 def default_threads() -> int:
@@ -44,6 +45,8 @@ def available() -> tuple[str, ...]:
 def _can_run(name: str) -> bool:
     if name == "torch":
         return find_spec("torch") is not None
+    if name == "onnxruntime":
+        return find_spec("onnx") is not None and find_spec("onnxruntime") is not None
     if name in ("avx2", "vnni"):
         from refcodec.intnet import evaluate_vector
 
@@ -79,6 +82,10 @@ def evaluator(name: str) -> Evaluate:
         from refcodec.intnet import evaluate_torch
 
         return evaluate_torch.evaluate
+    if chosen == "onnxruntime":
+        from refcodec.intnet import evaluate_onnx
+
+        return evaluate_onnx.evaluate
     return prepared(chosen).evaluate
 
 
