@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from refcodec.avc import sample_kernels
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.side_information import (
     INTER_8X8,
@@ -24,7 +24,6 @@ from refcodec.avc.side_information import (
 )
 from refcodec.avc.slice_table import (
     CHROMA_LOG2_WEIGHT_DENOM,
-    EXPLICIT,
     FIELDS,
     IMPLICIT,
     LIST_SIZE,
@@ -40,6 +39,9 @@ LUMA_BEFORE = 24
 LUMA_BEHIND = 8
 CHROMA_BEFORE = 12
 CHROMA_BEHIND = 4
+
+EXPLICIT_WEIGHTS = 1000
+"""In place of an implicit weight; those are from -64 to 128."""
 
 # Scratch of the prediction from list 1: 16x16 luma, then 8x8 of Cb and Cr
 SCRATCH = 384
@@ -104,30 +106,15 @@ def _same_vectors(mv: Any, mb: int, block: int, to_other: int) -> bool:
 
 
 @kernel
-def _predict_from_list(
-    out: Any, luma_at: int, luma_stride: int, cb_at: int, chroma_stride: int, out_to_cr: int,
-    samples: Any, slot: int, layout: Any, x: int, y: int, width: int, height: int,
-    mv_x: int, mv_y: int, average: int,
-) -> None:  # fmt: skip
-    """(#avc.8.4.2.2) Predict a block at luma position (x, y) from one reference picture."""
-    stride = int(layout[LUMA_STRIDE])
-    base = slot * int(layout[SLOT_SIZE])
-    luma_width, luma_height = 16 * int(layout[WIDTH_MBS]), 16 * int(layout[HEIGHT_MBS])
-    x_full = min(max(x + (mv_x >> 2), -LUMA_BEFORE), luma_width + LUMA_BEHIND)
-    y_full = min(max(y + (mv_y >> 2), -LUMA_BEFORE), luma_height + LUMA_BEHIND)
-    sample_kernels.luma_block(
-        out, luma_at, luma_stride,
-        samples, base + int(layout[LUMA_OFFSET]) + y_full * stride + x_full, stride,
-        width, height, mv_x & 3, mv_y & 3, average,
-    )  # fmt: skip
-    stride >>= 1
-    x_full = min(max((x >> 1) + (mv_x >> 3), -CHROMA_BEFORE), (luma_width >> 1) + CHROMA_BEHIND)
-    y_full = min(max((y >> 1) + (mv_y >> 3), -CHROMA_BEFORE), (luma_height >> 1) + CHROMA_BEHIND)
-    sample_kernels.chroma_block(
-        out, cb_at, chroma_stride, out_to_cr,
-        samples, base + int(layout[CB_OFFSET]) + y_full * stride + x_full, stride,
-        int(layout[TO_CR]), width >> 1, height >> 1, mv_x & 7, mv_y & 7, average,
-    )  # fmt: skip
+def _size_in_quarter(mv: Any, mb: int, first: int) -> int:
+    """Return width + 16 * height of the blocks into which the 8x8 block that begins with 4x4 block
+    `first` has to be cut, so that each has one vector a list."""
+    width, height = 8, 8
+    if not (_same_vectors(mv, mb, first, 1) and _same_vectors(mv, mb, first + 4, 1)):
+        width = 4
+    if not (_same_vectors(mv, mb, first, 4) and _same_vectors(mv, mb, first + 1, 4)):
+        height = 4
+    return width + 16 * height
 
 
 @kernel
@@ -163,9 +150,9 @@ def _weight_from_lists(
     implicit_weight: int,
 ) -> None:  # fmt: skip
     """(#avc.8.4.2.3.2) Put together the predictions from both lists, list 1 in `scratch`, by
-    explicit weights, or by `implicit_weight`, w1, unless that is 1000."""
+    explicit weights, or by `implicit_weight`, w1, unless that is EXPLICIT_WEIGHTS."""
     for component in range(3):
-        if implicit_weight != 1000:
+        if implicit_weight != EXPLICIT_WEIGHTS:
             denominator, offset = 5, 0
             weight0, weight1 = 64 - implicit_weight, implicit_weight
         else:
@@ -192,70 +179,113 @@ def _weight_from_lists(
 
 
 @kernel
+def _has_weights(
+    index: int, ref0: int, ref1: int, parameters: Any, weights: Any, implicit_weights: Any
+) -> bool:
+    """(#avc.8.4.2.3) Whether weighted sample prediction differs from the default one."""
+    method = load(parameters, index * FIELDS + WEIGHTED_PREDICTION)
+    if method == IMPLICIT:
+        entry = (index * LIST_SIZE + ref0) * LIST_SIZE + ref1
+        return ref0 >= 0 and ref1 >= 0 and load(implicit_weights, entry) != 32
+    luma = 1 << load(parameters, index * FIELDS + LUMA_LOG2_WEIGHT_DENOM)
+    chroma = 1 << load(parameters, index * FIELDS + CHROMA_LOG2_WEIGHT_DENOM)
+    for field in range(2):
+        reference = ref0 if field == 0 else ref1
+        if reference < 0:
+            continue
+        at = 6 * ((2 * index + field) * LIST_SIZE + reference)
+        if load(weights, at) != luma or load(weights, at + 1) != 0:
+            return True
+        for component in range(1, 3):
+            if load(weights, at + 2 * component) != chroma:
+                return True
+            if load(weights, at + 2 * component + 1) != 0:
+                return True
+    return False
+
+
+@kernel
+def _weight(
+    samples: Any, luma_at: int, cb_at: int, layout: Any, scratch: Any, width: int, height: int,
+    index: int, ref0: int, ref1: int, parameters: Any, weights: Any, implicit_weights: Any,
+) -> None:  # fmt: skip
+    """(#avc.8.4.2.3.2) Weight a predicted block in place."""
+    stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
+    at0 = 6 * (2 * index * LIST_SIZE + ref0)
+    at1 = 6 * ((2 * index + 1) * LIST_SIZE + ref1)
+    if ref0 >= 0 and ref1 >= 0:
+        implicit_weight = EXPLICIT_WEIGHTS
+        if load(parameters, index * FIELDS + WEIGHTED_PREDICTION) == IMPLICIT:
+            entry = (index * LIST_SIZE + ref0) * LIST_SIZE + ref1
+            implicit_weight = load(implicit_weights, entry)
+        _weight_from_lists(
+            samples, luma_at, stride, cb_at, to_cr, scratch, width, height,
+            parameters, index, weights, at0, at1, implicit_weight,
+        )  # fmt: skip
+    else:
+        _weight_from_list(
+            samples, luma_at, stride, cb_at, to_cr, width, height,
+            parameters, index, weights, at0 if ref1 < 0 else at1,
+        )  # fmt: skip
+
+
+@inlined
 def _predict_block(
-    samples: Any, slot: int, layout: Any, scratch: Any, mb: int, block: int,
+    samples: Any, base: int, layout: Any, scratch: Any, mb: int, mb_x: int, mb_y: int, block: int,
     width: int, height: int, index: int, mv: Any, ref_idx: Any, parameters: Any, ref_slot: Any,
     weights: Any, implicit_weights: Any,
 ) -> None:  # fmt: skip
-    """(#avc.8.4.2) Predict the samples of a block that begins with 4x4 block `block`."""
-    stride = int(layout[LUMA_STRIDE])
-    base = slot * int(layout[SLOT_SIZE])
-    to_cr = int(layout[TO_CR])
-    width_mbs = int(layout[WIDTH_MBS])
-    x = 16 * (mb % width_mbs) + 4 * (block & 3)
-    y = 16 * (mb // width_mbs) + 4 * (block >> 2)
-    luma_at = base + int(layout[LUMA_OFFSET]) + y * stride + x
-    cb_at = base + int(layout[CB_OFFSET]) + (y >> 1) * (stride >> 1) + (x >> 1)
+    """(#avc.8.4.2) Predict the samples of a block that begins with 4x4 block `block`. `base` is
+    the offset of the slot."""
+    stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
+    luma_offset, cb_offset = load(layout, LUMA_OFFSET), load(layout, CB_OFFSET)
+    luma_width, luma_height = load(layout, WIDTH_MBS) << 4, load(layout, HEIGHT_MBS) << 4
+    x, y = 16 * mb_x + 4 * (block & 3), 16 * mb_y + 4 * (block >> 2)
+    luma_at = base + luma_offset + y * stride + x
+    cb_at = base + cb_offset + (y >> 1) * (stride >> 1) + (x >> 1)
     quarter = 8 * mb + 2 * (block >> 3) + ((block & 3) >> 1)
-    ref0, ref1 = int(ref_idx[quarter]), int(ref_idx[quarter + 4])
-    vector = 64 * mb + 2 * block
-    method = int(parameters[index * FIELDS + WEIGHTED_PREDICTION])
-    list0 = index * 2 * LIST_SIZE
-    list1 = list0 + LIST_SIZE
+    ref0, ref1 = load(ref_idx, quarter), load(ref_idx, quarter + 4)
+    weighted = load(parameters, index * FIELDS + WEIGHTED_PREDICTION) != UNWEIGHTED
+    if weighted:
+        weighted = _has_weights(index, ref0, ref1, parameters, weights, implicit_weights)
 
-    if ref0 < 0 or ref1 < 0:
-        entry = list0 + ref0
-        if ref0 < 0:
-            if ref1 < 0:
-                return
-            entry = list1 + ref1
-            vector += 32
-        _predict_from_list(
-            samples, luma_at, stride, cb_at, stride >> 1, to_cr,
-            samples, max(int(ref_slot[entry]), 0), layout, x, y, width, height,
-            int(mv[vector]), int(mv[vector + 1]), 0,
+    for field in range(2):
+        reference = ref0 if field == 0 else ref1
+        if reference < 0:
+            continue
+        out, to, to_stride = samples, luma_at, stride
+        to_chroma, to_chroma_stride, out_to_cr = cb_at, stride >> 1, to_cr
+        average = 0
+        if field == 1 and ref0 >= 0:
+            if weighted:
+                out, to, to_stride = scratch, 0, 16
+                to_chroma, to_chroma_stride, out_to_cr = 256, 8, 64
+            else:
+                average = 1
+        slot = max(load(ref_slot, (2 * index + field) * LIST_SIZE + reference), 0)
+        source = slot * load(layout, SLOT_SIZE)
+        vector = 64 * mb + 32 * field + 2 * block
+        mv_x, mv_y = load(mv, vector), load(mv, vector + 1)
+        x_full = min(max(x + (mv_x >> 2), -LUMA_BEFORE), luma_width + LUMA_BEHIND)
+        y_full = min(max(y + (mv_y >> 2), -LUMA_BEFORE), luma_height + LUMA_BEHIND)
+        sample_kernels.luma_block(
+            out, to, to_stride, samples, source + luma_offset + y_full * stride + x_full, stride,
+            width, height, mv_x & 3, mv_y & 3, average,
         )  # fmt: skip
-        if method == EXPLICIT:
-            _weight_from_list(
-                samples, luma_at, stride, cb_at, to_cr, width, height,
-                parameters, index, weights, 6 * entry,
-            )  # fmt: skip
-        return
-
-    implicit_weight = 1000
-    if method == IMPLICIT:
-        implicit_weight = int(implicit_weights[(index * LIST_SIZE + ref0) * LIST_SIZE + ref1])
-        if implicit_weight == 32:
-            method = UNWEIGHTED
-    _predict_from_list(
-        samples, luma_at, stride, cb_at, stride >> 1, to_cr,
-        samples, max(int(ref_slot[list0 + ref0]), 0), layout, x, y, width, height,
-        int(mv[vector]), int(mv[vector + 1]), 0,
-    )  # fmt: skip
-    slot1 = max(int(ref_slot[list1 + ref1]), 0)
-    mv_x, mv_y = int(mv[vector + 32]), int(mv[vector + 33])
-    if method == UNWEIGHTED:
-        _predict_from_list(
-            samples, luma_at, stride, cb_at, stride >> 1, to_cr,
-            samples, slot1, layout, x, y, width, height, mv_x, mv_y, 1,
-        )  # fmt: skip
-    else:
-        _predict_from_list(
-            scratch, 0, 16, 256, 8, 64, samples, slot1, layout, x, y, width, height, mv_x, mv_y, 0
+        x_full = min(max((x >> 1) + (mv_x >> 3), -CHROMA_BEFORE), (luma_width >> 1) + CHROMA_BEHIND)
+        y_full = min(
+            max((y >> 1) + (mv_y >> 3), -CHROMA_BEFORE), (luma_height >> 1) + CHROMA_BEHIND
         )
-        _weight_from_lists(
-            samples, luma_at, stride, cb_at, to_cr, scratch, width, height,
-            parameters, index, weights, 6 * (list0 + ref0), 6 * (list1 + ref1), implicit_weight,
+        sample_kernels.chroma_block(
+            out, to_chroma, to_chroma_stride, out_to_cr,
+            samples, source + cb_offset + y_full * (stride >> 1) + x_full, stride >> 1, to_cr,
+            width >> 1, height >> 1, mv_x & 7, mv_y & 7, average,
+        )  # fmt: skip
+
+    if weighted:
+        _weight(
+            samples, luma_at, cb_at, layout, scratch, width, height, index, ref0, ref1,
+            parameters, weights, implicit_weights,
         )  # fmt: skip
 
 
@@ -266,9 +296,17 @@ def _predict_macroblocks(
     ref_slot: Any, weights: Any, implicit_weights: Any,
 ) -> None:  # fmt: skip
     """(#avc.8.4.2) Predict the inter macroblocks of a range, each in as few blocks as can be."""
+    base = slot * load(layout, SLOT_SIZE)
+    width_mbs = load(layout, WIDTH_MBS)
+    mb_y = first_mb // width_mbs
+    mb_x = first_mb - mb_y * width_mbs - 1
     for mb in range(first_mb, end_mb):
-        index = int(slice_table[mb])
-        mb_type = int(mb_types[mb])
+        mb_x += 1
+        if mb_x == width_mbs:
+            mb_x = 0
+            mb_y += 1
+        index = load(slice_table, mb)
+        mb_type = load(mb_types, mb)
         if index < 0 or mb_type <= LAST_INTRA:
             continue
         width = height = 16
@@ -278,26 +316,19 @@ def _predict_macroblocks(
             width = 8
         elif mb_type >= INTER_8X8 and mb_type != P_SKIP and not _same_motion(mv64, ref_idx, mb):
             width = height = 8
-        for block_y in range(0, 4, height >> 2):
-            for block_x in range(0, 4, width >> 2):
-                block = 4 * block_y + block_x
-                block_width, block_height = width, height
-                if width + height == 16:
-                    same_above = _same_vectors(mv, mb, block, 1)
-                    same_below = _same_vectors(mv, mb, block + 4, 1)
-                    same_left = _same_vectors(mv, mb, block, 4)
-                    same_right = _same_vectors(mv, mb, block + 1, 4)
-                    if not (same_above and same_below):
-                        block_width = 4
-                    if not (same_left and same_right):
-                        block_height = 4
-                for y in range(0, height, block_height):
-                    for x in range(0, width, block_width):
-                        _predict_block(
-                            samples, slot, layout, scratch, mb, block + y + (x >> 2),
-                            block_width, block_height, index, mv, ref_idx, parameters, ref_slot,
-                            weights, implicit_weights,
-                        )  # fmt: skip
+        block = 0
+        while block < 16:
+            block_width, block_height = width, height
+            if width + height == 16:
+                size = _size_in_quarter(mv, mb, block & 10)
+                block_width, block_height = size & 15, size >> 4
+            if (4 * (block & 3)) & (block_width - 1) | (block & 12) & (block_height - 1) == 0:
+                _predict_block(
+                    samples, base, layout, scratch, mb, mb_x, mb_y, block,
+                    block_width, block_height, index, mv, ref_idx, parameters, ref_slot,
+                    weights, implicit_weights,
+                )  # fmt: skip
+            block += 16 if width + height == 32 else 1
 
 
 def predict_inter(

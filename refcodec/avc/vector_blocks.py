@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import inlined, kernel
 from refcodec.avc.vectors import Code, Value, address_of, vector_function
 
 LANES = 16
@@ -201,7 +201,7 @@ def _centre_and_columns(
     code.loop(height, [out, source + source_stride * 3, *first, *columns], body)
 
 
-@kernel
+@inlined
 def luma_block(
     out: Any, at: int, stride: int, samples: Any, source: int, source_stride: int,
     width: int, height: int, x_frac: int, y_frac: int, average: int,
@@ -296,7 +296,7 @@ def _bilinear_both(
     code.loop(height, [out, source + source_stride, along(source)], body)
 
 
-@kernel
+@inlined
 def chroma_block(
     out: Any, at: int, stride: int, out_to_cr: int, samples: Any, source: int, source_stride: int,
     to_cr: int, width: int, height: int, x_frac: int, y_frac: int, average: int,
