@@ -51,7 +51,7 @@ SCAN_POSITION: Final[Array] = np.concatenate(
         ZIGZAG_4X4,
         *(ZIGZAG_8X8[part::4] for part in range(4)),
         16 * ZIGZAG_4X4,
-        16 * np.arange(4, dtype=np.int32),
+        16 * np.arange(4, dtype=np.int64),
     ]
 )
 """(#avc.7.3.5.3.2, 8.5.6, 8.5.7, 8.5.11.1) Place of coefficient k of a block in `levels`, from the
@@ -59,6 +59,11 @@ first entry of the block, component or macroblock on that it belongs to."""
 
 NOT_AVAILABLE: Final = 64
 """In place of the number of coefficients of a block that is not available."""
+
+# Blocks of a macroblock in the order of residual(): Intra16x16DCLevel is block 0
+LUMA_BLOCK: Final = 1
+CHROMA_DC_BLOCK: Final = 17
+CHROMA_AC_BLOCK: Final = 19
 
 BLOCKS: Final = 24
 """Entries of total_coeff in a macroblock."""
@@ -245,66 +250,58 @@ def residual(
     residual_block.
     """
     result = 0
-    if intra_16x16:
-        token_class = int(luma_token_class(total_coeff, mb, left_mb, above_mb, 0))
-        count = int(
-            residual_block(windows, reader, levels, scratch, origin, SCAN_LUMA_DC, token_class, 16)
-        )
-        if count < 0:
-            return count
-        if count > 0:
-            result = 1
-    for index in range(16):
-        if not (coded_block_pattern >> (index >> 2)) & 1:
-            continue
-        block = int(LUMA_4X4_BLOCK[index])
-        at = origin + 16 * block
-        scan = SCAN_4X4
+    blocks = CHROMA_DC_BLOCK
+    if coded_block_pattern & 32:
+        blocks = CHROMA_AC_BLOCK + 8
+    elif coded_block_pattern & 16:
+        blocks = CHROMA_AC_BLOCK
+    for number in range(0 if intra_16x16 else LUMA_BLOCK, blocks):
+        entry = -1
         max_num_coeff = 16
-        if intra_16x16:
+        if number >= CHROMA_AC_BLOCK:
+            block = number - CHROMA_AC_BLOCK
+            token_class = int(chroma_token_class(total_coeff, mb, left_mb, above_mb, block))
+            at = origin + 256 + 16 * block
             scan = SCAN_AC
             max_num_coeff = 15
-        elif transform_8x8:
-            at = origin + 64 * (index >> 2)
-            scan = SCAN_8X8 + 16 * (index & 3)
-        token_class = int(luma_token_class(total_coeff, mb, left_mb, above_mb, block))
+            entry = 16 + block
+        elif number >= CHROMA_DC_BLOCK:
+            token_class = TOKEN_CLASS_CHROMA_DC
+            at = origin + 256 + 64 * (number - CHROMA_DC_BLOCK)
+            scan = SCAN_CHROMA_DC
+            max_num_coeff = 4
+        else:
+            # luma4x4BlkIdx; the DC block has the neighbours of the first one
+            index = max(number - LUMA_BLOCK, 0)
+            block = int(LUMA_4X4_BLOCK[index])
+            if number < LUMA_BLOCK:
+                at = origin
+                scan = SCAN_LUMA_DC
+            elif not (coded_block_pattern >> (index >> 2)) & 1:
+                continue
+            else:
+                entry = block
+                if transform_8x8:
+                    at = origin + 64 * (index >> 2)
+                    scan = SCAN_8X8 + 16 * (index & 3)
+                else:
+                    at = origin + 16 * block
+                    scan = SCAN_4X4
+                    if intra_16x16:
+                        scan = SCAN_AC
+                        max_num_coeff = 15
+            token_class = int(luma_token_class(total_coeff, mb, left_mb, above_mb, block))
         count = int(
             residual_block(windows, reader, levels, scratch, at, scan, token_class, max_num_coeff)
         )
         if count < 0:
             return count
         if count > 0:
-            total_coeff[BLOCKS * mb + block] = count
-            result |= 8
-    if coded_block_pattern & 48:
-        for component in range(2):
-            at = origin + 256 + 64 * component
-            count = int(
-                residual_block(
-                    windows,
-                    reader,
-                    levels,
-                    scratch,
-                    at,
-                    SCAN_CHROMA_DC,
-                    TOKEN_CLASS_CHROMA_DC,
-                    4,
-                )
-            )
-            if count < 0:
-                return count
-            if count > 0:
-                result |= 2 << component
-    if coded_block_pattern & 32:
-        for block in range(8):
-            token_class = int(chroma_token_class(total_coeff, mb, left_mb, above_mb, block))
-            at = origin + 256 + 16 * block
-            count = int(
-                residual_block(windows, reader, levels, scratch, at, SCAN_AC, token_class, 15)
-            )
-            if count < 0:
-                return count
-            if count > 0:
-                total_coeff[BLOCKS * mb + 16 + block] = count
+            if entry >= 0:
+                total_coeff[BLOCKS * mb + entry] = count
                 result |= 8
+            elif number == 0:
+                result |= 1
+            else:
+                result |= 2 << (number - CHROMA_DC_BLOCK)
     return result

@@ -93,7 +93,7 @@ _ELEMENTS: Final = (
     "mb_type",
     "pcm_alignment_zero_bit",
     "sub_mb_type",
-    "transform_size_8x8_flag",
+    "pcm_sample",
     "intra_chroma_pred_mode",
     "ref_idx_l0",
     "ref_idx_l1",
@@ -106,6 +106,7 @@ MB_SKIP_RUN: Final = 0
 MB_TYPE: Final = 1
 PCM_ALIGNMENT_ZERO_BIT: Final = 2
 SUB_MB_TYPE: Final = 3
+PCM_SAMPLE: Final = 4
 INTRA_CHROMA_PRED_MODE: Final = 5
 REF_IDX: Final = 6
 MVD: Final = 8
@@ -142,12 +143,13 @@ def parse_slice_data(
     """
     reader = np.array([bit_offset, stop_bit_position(rbsp)], np.int64)
     report = np.zeros(REPORT_SIZE, np.int64)
+    parameters = slices.parameters[index].astype(np.int64)
     status = parse_macroblocks(
         bit_windows(rbsp),
         reader,
         report,
         np.zeros(16, np.int64),
-        slices.parameters[index],
+        parameters,
         index,
         width_mbs,
         info.slice_table,
@@ -168,6 +170,7 @@ def parse_slice_data(
         info.levels,
         info.levels_used,
     )
+    slices.parameters[index, st.END_MB] = parameters[st.END_MB]
     if status != OK:
         raise _error(status, reader, report)
 
@@ -192,9 +195,12 @@ def _error(status: int, reader: Array, report: Array) -> errors.HypError:
 
 
 @kernel
-def _invalid(report: Array, element: int, value: int) -> int:
-    report[REPORT_ELEMENT] = element
+def _invalid(reader: Array, report: Array, position: int, value: int) -> int:
+    """Report that the syntax element at `position`, of which the report has the name, is not valid;
+    where it reaches beyond the end, the reader stays there."""
     report[REPORT_VALUE] = value
+    if int(reader[READER_POSITION]) <= int(reader[READER_END]):
+        reader[READER_POSITION] = position
     return INVALID
 
 
@@ -222,7 +228,7 @@ def set_without_syntax(
     level_offset: Array,
 ) -> None:
     """(#avc.7.4.4) Set macroblocks first_mb to end_mb - 1 to what holds where no syntax element of
-    macroblock_layer() is there: P_SKIP and B_SKIP as they are, others to begin with."""
+    macroblock_layer() is there. shape: P_SKIP, B_SKIP, or an intra type in I slices."""
     sub_type = SUB_DIRECT if shape == B_SKIP else SUB_8X8
     flags = 1 if shape == P_SKIP else 0
     for mb in range(first_mb, end_mb):
@@ -249,18 +255,43 @@ def set_without_syntax(
 
 
 @kernel
-def parse_pcm(windows: Array, reader: Array, report: Array, levels: Array, origin: int) -> int:
-    """(#avc.7.3.5) Alignment and samples of an I_PCM macroblock, to `levels` from `origin` on."""
-    while int(reader[READER_POSITION]) & 7:
-        if int(read_bits(windows, reader, 1)) != 0:
-            return int(_invalid(report, PCM_ALIGNMENT_ZERO_BIT, 1))
-    position = int(reader[READER_POSITION])
-    if position + 8 * LEVELS_PER_MB > int(reader[READER_END]):
-        reader[READER_POSITION] = int(reader[READER_END]) + 1
-        return int(_invalid(report, PCM_ALIGNMENT_ZERO_BIT, 0))
+def parse_pcm(
+    windows: Array,
+    reader: Array,
+    report: Array,
+    mb: int,
+    coded_block_pattern: Array,
+    qp_y: Array,
+    total_coeff: Array,
+    coded_dc: Array,
+    level_offset: Array,
+    levels: Array,
+    levels_used: Array,
+) -> int:
+    """(#avc.7.3.5) Alignment and samples of an I_PCM macroblock."""
+    origin = int(levels_used[0])
+    if origin + LEVELS_PER_MB > levels.size:
+        return REPEATED
+    start = int(reader[READER_POSITION])
+    position = (start + 7) & ~7
+    end = position + 8 * LEVELS_PER_MB
+    reader[READER_POSITION] = end
+    if end > int(reader[READER_END]):
+        report[REPORT_ELEMENT] = PCM_SAMPLE
+        return INVALID
+    for at in range(start, position):
+        if int(peek(windows, at, 1)):
+            report[REPORT_ELEMENT] = PCM_ALIGNMENT_ZERO_BIT
+            return int(_invalid(reader, report, at, 1))
     for i in range(LEVELS_PER_MB):
         levels[origin + i] = peek(windows, position + 8 * i, 8)
-    reader[READER_POSITION] = position + 8 * LEVELS_PER_MB
+    levels_used[0] = origin + LEVELS_PER_MB
+    level_offset[mb] = origin
+    coded_block_pattern[mb] = 47
+    coded_dc[mb] = 7
+    qp_y[mb] = 0
+    for block in range(BLOCKS):
+        total_coeff[BLOCKS * mb + block] = 16
     return OK
 
 
@@ -298,9 +329,8 @@ def parse_mvd(
         position = int(reader[READER_POSITION])
         value = int(read_se(windows, reader))
         if not -32768 <= value <= 32767:
-            if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-                reader[READER_POSITION] = position
-            return int(_invalid(report, MVD + list_x, value))
+            report[REPORT_ELEMENT] = MVD + list_x
+            return int(_invalid(reader, report, position, value))
         if value != 0:
             for y in range(height):
                 for x in range(width):
@@ -318,9 +348,8 @@ def parse_ref_idx(
     position = int(reader[READER_POSITION])
     value = int(read_te(windows, reader, num_ref_idx - 1))
     if value >= num_ref_idx:
-        if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-            reader[READER_POSITION] = position
-        _invalid(report, REF_IDX + list_x, value)
+        report[REPORT_ELEMENT] = REF_IDX + list_x
+        _invalid(reader, report, position, value)
         return -1
     return value
 
@@ -387,9 +416,8 @@ def parse_sub_mb_pred(
         position = int(reader[READER_POSITION])
         value = int(read_ue(windows, reader))
         if value >= (B_SUB_TYPES if is_b else P_SUB_TYPES):
-            if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-                reader[READER_POSITION] = position
-            return int(_invalid(report, SUB_MB_TYPE, value))
+            report[REPORT_ELEMENT] = SUB_MB_TYPE
+            return int(_invalid(reader, report, position, value))
         sub_mb_type[4 * mb + q] = B_SUB_SHAPE[value] if is_b else P_SUB_SHAPE[value]
         pred_flags[4 * mb + q] = B_SUB_PRED_FLAGS[value] if is_b else 1
     for list_x in range(2):
@@ -456,8 +484,8 @@ def parse_macroblock(
     levels: Array,
     levels_used: Array,
 ) -> int:
-    """(#avc.7.3.5) macroblock_layer() of macroblock `mb`, for which set_without_syntax has run;
-    its qp_y is QP_Y,PRED before. left_mb, above_mb: -1 where they are not available."""
+    """(#avc.7.3.5) macroblock_layer() of macroblock `mb`, for which set_without_syntax has run; its
+    qp_y is QP_Y,PRED before. left_mb, above_mb: -1 where they are not available."""
     slice_type = int(parameters[st.SLICE_TYPE])
     position = int(reader[READER_POSITION])
     number = int(read_ue(windows, reader))
@@ -467,10 +495,14 @@ def parse_macroblock(
     elif slice_type == st.B:
         inter_types = B_INTER_TYPES
     if number >= inter_types + I_TYPES:
-        if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-            reader[READER_POSITION] = position
-        return int(_invalid(report, MB_TYPE, number))
+        report[REPORT_ELEMENT] = MB_TYPE
+        return int(_invalid(reader, report, position, number))
 
+    if slice_type != st.I:
+        for q in range(4):
+            sub_mb_type[4 * mb + q] = SUB_8X8
+            pred_flags[4 * mb + q] = 0
+            ref_idx[8 * mb + q] = -1
     transform_8x8 = 0
     pattern = 0
     if number >= inter_types:
@@ -479,7 +511,7 @@ def parse_macroblock(
         mb_type[mb] = shape
         if shape == I_PCM:
             return int(
-                _parse_pcm_macroblock(
+                parse_pcm(
                     windows,
                     reader,
                     report,
@@ -506,9 +538,8 @@ def parse_macroblock(
         position = int(reader[READER_POSITION])
         mode = int(read_ue(windows, reader))
         if mode > 3:
-            if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-                reader[READER_POSITION] = position
-            return int(_invalid(report, INTRA_CHROMA_PRED_MODE, mode))
+            report[REPORT_ELEMENT] = INTRA_CHROMA_PRED_MODE
+            return int(_invalid(reader, report, position, mode))
         intra_chroma_pred_mode[mb] = mode
     else:
         shape = int(P_SHAPE[number]) if slice_type == st.P else int(B_SHAPE[number])
@@ -546,9 +577,8 @@ def parse_macroblock(
         position = int(reader[READER_POSITION])
         code = int(read_ue(windows, reader))
         if code > 47:
-            if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-                reader[READER_POSITION] = position
-            return int(_invalid(report, CODED_BLOCK_PATTERN, code))
+            report[REPORT_ELEMENT] = CODED_BLOCK_PATTERN
+            return int(_invalid(reader, report, position, code))
         if shape in (I_4X4, I_8X8):
             pattern = int(CODED_BLOCK_PATTERN_INTRA[code])
         else:
@@ -570,9 +600,8 @@ def parse_macroblock(
     position = int(reader[READER_POSITION])
     delta = int(read_se(windows, reader))
     if not -26 <= delta <= 25:
-        if int(reader[READER_POSITION]) <= int(reader[READER_END]):
-            reader[READER_POSITION] = position
-        return int(_invalid(report, MB_QP_DELTA, delta))
+        report[REPORT_ELEMENT] = MB_QP_DELTA
+        return int(_invalid(reader, report, position, delta))
     qp_y[mb] = (int(qp_y[mb]) + delta + 52) % 52
 
     origin = int(levels_used[0])
@@ -597,40 +626,12 @@ def parse_macroblock(
         )
     )
     if coded < 0:
-        return int(_invalid(report, coded, 0))
+        report[REPORT_ELEMENT] = coded
+        return INVALID
     coded_dc[mb] = coded & 7
     if coded:
         level_offset[mb] = origin
         levels_used[0] = origin + LEVELS_PER_MB
-    return OK
-
-
-@kernel
-def _parse_pcm_macroblock(
-    windows: Array,
-    reader: Array,
-    report: Array,
-    mb: int,
-    coded_block_pattern: Array,
-    qp_y: Array,
-    total_coeff: Array,
-    coded_dc: Array,
-    level_offset: Array,
-    levels: Array,
-    levels_used: Array,
-) -> int:
-    origin = int(levels_used[0])
-    if origin + LEVELS_PER_MB > levels.size:
-        return REPEATED
-    if int(parse_pcm(windows, reader, report, levels, origin)):
-        return INVALID
-    levels_used[0] = origin + LEVELS_PER_MB
-    level_offset[mb] = origin
-    coded_block_pattern[mb] = 47
-    coded_dc[mb] = 7
-    qp_y[mb] = 0
-    for block in range(BLOCKS):
-        total_coeff[BLOCKS * mb + block] = 16
     return OK
 
 
@@ -665,67 +666,44 @@ def parse_macroblocks(
     flat. Returns OK, or another status with the reader at the place and the report filled."""
     mbs = slice_table.size
     slice_type = int(parameters[st.SLICE_TYPE])
+    shape = I_4X4
+    if slice_type == st.P:
+        shape = P_SKIP
+    elif slice_type == st.B:
+        shape = B_SKIP
     end = int(reader[READER_END])
     qp = int(parameters[st.SLICE_QP])
     mb = int(parameters[st.FIRST_MB])
-    parameters[st.END_MB] = mb
-    report[REPORT_ELEMENT] = MB_TYPE
-    report[REPORT_MB] = mb
-    if int(reader[READER_POSITION]) >= end:
-        reader[READER_POSITION] = end + 1
-        return INVALID
     while True:
+        parameters[st.END_MB] = mb
         report[REPORT_MB] = mb
+        report[REPORT_ELEMENT] = MB_SKIP_RUN
+        position = int(reader[READER_POSITION])
+        run = 0
         if slice_type != st.I:
-            position = int(reader[READER_POSITION])
             run = int(read_ue(windows, reader))
-            if int(reader[READER_POSITION]) > end:
-                return int(_invalid(report, MB_SKIP_RUN, run))
             if run > mbs - mb:
-                reader[READER_POSITION] = position
-                return int(_invalid(report, MB_SKIP_RUN, run))
-            if run > 0:
-                for skipped in range(mb, mb + run):
-                    if int(slice_table[skipped]) != NOT_DECODED:
-                        report[REPORT_MB] = skipped
-                        reader[READER_POSITION] = position
-                        return REPEATED
-                set_without_syntax(
-                    mb,
-                    mb + run,
-                    index,
-                    P_SKIP if slice_type == st.P else B_SKIP,
-                    qp,
-                    slice_table,
-                    mb_type,
-                    ref_idx,
-                    sub_mb_type,
-                    pred_flags,
-                    mvd,
-                    rem_intra_pred_mode,
-                    intra16x16_pred_mode,
-                    intra_chroma_pred_mode,
-                    coded_block_pattern,
-                    transform_size_8x8_flag,
-                    qp_y,
-                    total_coeff,
-                    coded_dc,
-                    level_offset,
-                )
-                mb += run
-                parameters[st.END_MB] = mb
-                report[REPORT_MB] = mb
-                if int(reader[READER_POSITION]) == end:
-                    return OK
-        if mb >= mbs:
+                return int(_invalid(reader, report, position, run))
+        # A run may end the slice; where there is none a macroblock has to follow.
+        coded = 1
+        if int(reader[READER_POSITION]) >= end:
+            if run == 0 or int(reader[READER_POSITION]) > end:
+                reader[READER_POSITION] = end + 1
+                return INVALID
+            coded = 0
+        if mb + run + coded > mbs:
+            report[REPORT_MB] = mb + run
             return EXCESS
-        if int(slice_table[mb]) != NOT_DECODED:
-            return REPEATED
+        for following in range(mb, mb + run + coded):
+            if int(slice_table[following]) != NOT_DECODED:
+                report[REPORT_MB] = following
+                reader[READER_POSITION] = position
+                return REPEATED
         set_without_syntax(
             mb,
-            mb + 1,
+            mb + run + coded,
             index,
-            I_4X4,
+            shape,
             qp,
             slice_table,
             mb_type,
@@ -743,6 +721,12 @@ def parse_macroblocks(
             coded_dc,
             level_offset,
         )
+        mb += run
+        parameters[st.END_MB] = mb
+        report[REPORT_MB] = mb
+        if coded == 0:
+            return OK
+
         left_mb = -1
         if mb % width_mbs and int(slice_table[mb - 1]) == index:
             left_mb = mb - 1
@@ -778,8 +762,8 @@ def parse_macroblocks(
                 levels_used,
             )
         )
-        if status == OK and int(reader[READER_POSITION]) > end:
-            status = int(_invalid(report, MB_TYPE, 0))
+        if int(reader[READER_POSITION]) > end:
+            status = INVALID
         if status != OK:
             slice_table[mb] = NOT_DECODED
             levels_used[0] = used
@@ -787,6 +771,6 @@ def parse_macroblocks(
         if int(mb_type[mb]) != I_PCM:
             qp = int(qp_y[mb])
         mb += 1
-        parameters[st.END_MB] = mb
         if int(reader[READER_POSITION]) == end:
+            parameters[st.END_MB] = mb
             return OK

@@ -21,7 +21,7 @@ TOKEN_CLASS_FIXED: Final = 3
 TOKEN_CLASS_CHROMA_DC: Final = 4
 """nC == -1."""
 
-TOKEN_CLASS: Final[Table] = np.array([0] * 2 + [1] * 2 + [2] * 4 + [3] * 9, np.int32)
+TOKEN_CLASS: Final[Table] = np.array([0] * 2 + [1] * 2 + [2] * 4 + [3] * 9, np.int64)
 """Class of coeff_token by nC from 0 to 16."""
 
 # Rows by TrailingOnes; in a row one codeword for each TotalCoeff from TrailingOnes on.
@@ -178,14 +178,14 @@ CODED_BLOCK_PATTERN_INTRA: Final[Table] = np.array([
     47, 31, 15, 0, 23, 27, 29, 30, 7, 11, 13, 14, 39, 43, 45, 46,
     16, 3, 5, 10, 12, 19, 21, 26, 28, 35, 37, 42, 44, 1, 2, 4,
     8, 17, 18, 20, 24, 6, 9, 22, 25, 32, 33, 34, 36, 40, 38, 41,
-], np.int32)
+], np.int64)
 """(#avc.9.1.2) coded_block_pattern by codeNum, Intra_4x4 and Intra_8x8, ChromaArrayType 1
 (Table 9-4)."""
 CODED_BLOCK_PATTERN_INTER: Final[Table] = np.array([
     0, 16, 1, 2, 4, 8, 32, 3, 5, 10, 12, 15, 47, 7, 11, 13,
     14, 6, 9, 31, 35, 37, 42, 44, 33, 34, 36, 40, 39, 43, 45, 46,
     17, 18, 20, 24, 19, 21, 26, 28, 23, 27, 29, 30, 22, 25, 38, 41,
-], np.int32)
+], np.int64)
 """(#avc.9.1.2) coded_block_pattern by codeNum, Inter, ChromaArrayType 1 (Table 9-4)."""
 # fmt: on
 
@@ -222,32 +222,32 @@ COEFF_TOKEN: Final[Table] = np.array(
         for zeros in range(16)
         for after in range(8)
     ],
-    np.int32,
+    np.int64,
 )
 """length | TrailingOnes << 8 | TotalCoeff << 16 at 128 * class + 8 * leading zeros (15 at most) +
 the three bits after the first 1. Not for TOKEN_CLASS_FIXED, where five bits decide."""
 
 COEFF_TOKEN_FIXED: Final[Table] = np.array(
     [_token_entry(COEFF_TOKEN_CODES[TOKEN_CLASS_FIXED], f"{head:06b}") for head in range(64)],
-    np.int32,
+    np.int64,
 )
 """The same for TOKEN_CLASS_FIXED by the next six bits."""
 
 TOTAL_ZEROS_BITS: Final = 9
 TOTAL_ZEROS: Final[Table] = np.array(
-    [_direct(codes, TOTAL_ZEROS_BITS) for codes in TOTAL_ZEROS_CODES], np.int16
+    [_direct(codes, TOTAL_ZEROS_BITS) for codes in TOTAL_ZEROS_CODES], np.int64
 ).reshape(-1)
 """total_zeros << 4 | length at 512 * (tzVlcIndex - 1) + the next nine bits."""
 
 TOTAL_ZEROS_CHROMA_DC_BITS: Final = 3
 TOTAL_ZEROS_CHROMA_DC: Final[Table] = np.array(
-    [_direct(codes, TOTAL_ZEROS_CHROMA_DC_BITS) for codes in TOTAL_ZEROS_CHROMA_DC_CODES], np.int16
+    [_direct(codes, TOTAL_ZEROS_CHROMA_DC_BITS) for codes in TOTAL_ZEROS_CHROMA_DC_CODES], np.int64
 ).reshape(-1)
 """total_zeros << 4 | length at 8 * (tzVlcIndex - 1) + the next three bits."""
 
 RUN_BEFORE_BITS: Final = 3
 RUN_BEFORE: Final[Table] = np.array(
-    [_direct(codes, RUN_BEFORE_BITS) for codes in RUN_BEFORE_CODES], np.int16
+    [_direct(codes, RUN_BEFORE_BITS) for codes in RUN_BEFORE_CODES], np.int64
 ).reshape(-1)
 """run_before << 4 | length at 8 * (min(zerosLeft, 7) - 1) + the next three bits; INVALID for three
 zeros with zerosLeft > 6, where run_before is the number of leading zeros + 4."""

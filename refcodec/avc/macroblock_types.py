@@ -1,7 +1,7 @@
 """What each mb_type and sub_mb_type number means (7.4.5, Tables 7-11, 7-13, 7-14, 7-17, 7-18).
 
 Numbers are those of the tables, as ue(v) codes them and as the binarisation of CABAC yields them.
-Tables are int32 arrays, for kernels. Prediction flags are bit 0 predFlagL0, bit 1 predFlagL1.
+Tables are int64 arrays, for kernels. Prediction flags are bit 0 predFlagL0, bit 1 predFlagL1.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ B_DIRECT_8X8_TYPE: Final = 0
 
 
 def _table(values: list[int]) -> Table:
-    return np.array(values, np.int32)
+    return np.array(values, np.int64)
 
 
 def _by_block(shape: int, flags: tuple[int, ...]) -> list[int]:
