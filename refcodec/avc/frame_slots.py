@@ -63,7 +63,7 @@ class SlotPool:
         self, lease: SlotLease, crop: tuple[int, int, int, int]
     ) -> tuple[Plane, Plane, Plane]:
         """(#avc.7.4.2.1.1) Return the picture of a slot without `crop` luma samples left, top,
-        right and bottom: read-only views that keep the lease, or copies."""
+        right and bottom: views that keep the lease, or copies."""
         left, top, right, bottom = crop
         permit = _Permit(self._permits, lease) if self._permits else None
         planes: list[Plane] = []
@@ -101,6 +101,5 @@ class _Leased:
 
     def plane(self) -> Plane:
         """Return the plane as an array that keeps this object."""
-        result: Plane = np.asarray(self)
-        result.flags.writeable = False
-        return result
+        plane: Plane = np.asarray(self)
+        return plane

@@ -57,9 +57,9 @@ class OutputPicture:
     """A decoded picture.
 
     `number` is that of its access unit, `identity` that which `ref_picture` of the side information
-    uses, `order_count` its PicOrderCnt. `planes` (y, u, v) are cropped, uint8, read-only where they
-    are views of the decoder's memory, rows contiguous, with gaps between rows. `details` are there
-    when the decoder was asked for them.
+    uses, `order_count` its PicOrderCnt. `planes` (y, u, v) are cropped, uint8, rows contiguous, with
+    gaps between rows; they may be views of the decoder's memory, not to be written to. `details`
+    are there when the decoder was asked for them.
     """
 
     number: int
@@ -325,7 +325,8 @@ class AvcDecoder:
         """Give up the current picture and all up to the next IDR picture."""
         if self._current is not None:
             number = self._current.picture.number
-        self.losses.append(Loss(number, 1, error))
+        # Its frames would keep the picture and its slot.
+        self.losses.append(Loss(number, 1, error.with_traceback(None)))
         self._restart()
         self._lost_number = number
 

@@ -23,12 +23,17 @@ from refcodec.container.source import Readable
 from refcodec.decoder.pipeline import Prefetch, ordered_map
 from refcodec.decoder.preparation import PreparedSegment, SequenceSetup
 from refcodec.decoder.report import DecodeReport
-from refcodec.decoder.substrate import CodedPicture, LibavSubstrate
+from refcodec.decoder.substrate import (
+    BACKENDS,
+    CodedPicture,
+    Substrate,
+    open_substrate,
+    unknown_backend,
+)
 from refcodec.generator import GeneratorModel
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 
-BACKENDS = ("libav",)
 SEGMENTS_AHEAD = 2
 """Segments that are prepared while another one is decoded."""
 
@@ -67,6 +72,7 @@ class Decoding(Iterator[DecodedPicture]):
         self,
         reader: Reader,
         *,
+        backend: str,
         threads: int,
         presentation: bool,
         start: Fraction | None,
@@ -77,6 +83,7 @@ class Decoding(Iterator[DecodedPicture]):
     ) -> None:
         self.report = DecodeReport(reader.report)
         self._reader = reader
+        self._backend = backend
         self._threads = threads
         self._presentation = presentation
         self._start = start
@@ -203,38 +210,43 @@ class Decoding(Iterator[DecodedPicture]):
     def _coded(self) -> Iterator[_Upscaling]:
         """Yield the coded pictures of all segments in output order."""
         assert self._prefetch is not None
-        substrate: LibavSubstrate | None = None
-        for item in self._prefetch:
-            if isinstance(item, TrackPackets):
-                self._packets.append(item)
-                continue
-            assert self._setup is not None
-            header = self._setup.header
-            if substrate is None:
-                substrate = LibavSubstrate(header.coded_width, header.coded_height, self._threads)
-                self._upscaler = Upscaler(
-                    header.coded_width,
-                    header.coded_height,
-                    header.presentation_width,
-                    header.presentation_height,
-                )
-            yield from self._segment(item, substrate)
+        substrate: Substrate | None = None
+        try:
+            for item in self._prefetch:
+                if isinstance(item, TrackPackets):
+                    self._packets.append(item)
+                    continue
+                assert self._setup is not None
+                header = self._setup.header
+                if substrate is None:
+                    substrate = open_substrate(
+                        self._backend, header.coded_width, header.coded_height, self._threads
+                    )
+                    self._upscaler = Upscaler(
+                        header.coded_width,
+                        header.coded_height,
+                        header.presentation_width,
+                        header.presentation_height,
+                    )
+                yield from self._segment(item, substrate)
+        finally:
+            if substrate is not None:
+                substrate.close()
 
-    def _segment(self, item: PreparedSegment, substrate: LibavSubstrate) -> Iterator[_Upscaling]:
+    def _segment(self, item: PreparedSegment, substrate: Substrate) -> Iterator[_Upscaling]:
         report, number = self.report, item.segment.number
         declared = len(item.segment.access_units)
         if item.error is not None:
             report.lose(number, declared, item.error)
             return
-        if item.injected is not None:
+        if item.generated is not None:
             report.generated_keyframes += 1
             report.keyframe_seconds += item.seconds
             report.worst_keyframe_seconds = max(report.worst_keyframe_seconds, item.seconds)
         assert self._setup is not None
-        units = item.byte_stream(self._setup.sets)
         count = 0
         try:
-            for coded in substrate.decode(units, item.injected is not None):
+            for coded in substrate.decode(item, self._setup.sets):
                 count += 1
                 time = item.times[coded.access_unit]
                 if self._start is not None and time < self._start:
@@ -289,13 +301,12 @@ def decode(
     for an unknown `backend`.
     """
     if backend not in BACKENDS:
-        raise errors.error(
-            "HYP-E-DEC-05", element="backend", value=backend, allowed=", ".join(BACKENDS)
-        )
+        raise unknown_backend(backend)
     if threads < 1:
         raise ValueError("decoding takes one thread at least")
     return Decoding(
         open_reader(source),
+        backend=backend,
         threads=threads,
         presentation=presentation,
         start=None if start is None else _seconds(start),

@@ -12,6 +12,7 @@ from refcodec.avc.injection import injected_idr
 from refcodec.avc.parameter_sets import ParameterSets, parse_parameter_sets
 from refcodec.container import Segment, SequenceHeader
 from refcodec.generator import GeneratorModel, bundled
+from refcodec.picture import Picture
 
 GENERATOR_BYTES = 64
 """Memory of the generator for each coded luma sample, at most."""
@@ -21,24 +22,35 @@ GENERATOR_BYTES = 64
 class PreparedSegment:
     """One segment, ready for an H.264 decoder.
 
-    `injected` are the NAL units of the access unit made of the prompt, its picture parameter set
-    first; None for a coded keyframe. `times` are the presentation times of the access units of
+    `generated` is the picture made of the prompt, over the whole macroblock grid; None for a coded
+    keyframe. `times` are the presentation times of the access units of
     `segment` in seconds, `seconds` what preparing took. When `error` is set, nothing of the segment
     can be decoded.
     """
 
     segment: Segment
-    injected: list[bytes] | None
+    generated: Picture | None
     times: list[Fraction]
     seconds: float = 0.0
     error: errors.HypError | None = None
+
+    @property
+    def idr_pic_id(self) -> int:
+        """(#dec.injection.slice) idr_pic_id of the injected picture."""
+        return self.segment.keyframe.segment_number & 1
+
+    def injected(self, sets: ParameterSets) -> list[bytes]:
+        """(#dec.injection) Return the NAL units of the access unit of the generated picture, its
+        picture parameter set first."""
+        assert self.generated is not None
+        return injected_idr(self.generated, sets.sps, sets.pps_list, self.idr_pic_id)
 
     def byte_stream(self, sets: ParameterSets) -> list[bytes]:
         """(#dec.substrate) Return the access units as byte streams (Annex B): the injected one, if
         there is one, then those of the segment; the first one begins with the parameter sets."""
         units = [to_annex_b(unit.nal_units) for unit in self.segment.access_units]
-        if self.injected is not None:
-            units.insert(0, to_annex_b(self.injected))
+        if self.generated is not None:
+            units.insert(0, to_annex_b(self.injected(sets)))
         units[0] = to_annex_b(sets.nal_units) + units[0]
         return units
 
@@ -107,16 +119,16 @@ class SequenceSetup:
         return self._model
 
     def prepare(self, segment: Segment) -> PreparedSegment:
-        """(#dec.process) Make `segment` ready: decode its prompt, generate its keyframe, inject it.
+        """(#dec.process) Make `segment` ready: decode its prompt and generate its keyframe.
 
         Errors of the segment are in the result, not raised.
         """
         start = time.perf_counter()
         keyframe = segment.keyframe
-        injected: list[bytes] | None = None
+        generated: Picture | None = None
         if keyframe.generated:
             try:
-                injected = self._injected(segment)
+                generated = self._generated(segment)
             except errors.HypError as error:
                 if error.bit_offset is None:
                     error.bit_offset = 8 * segment.offset
@@ -125,14 +137,13 @@ class SequenceSetup:
             (keyframe.segment_time + unit.presentation_offset) * self.header.tick
             for unit in segment.access_units
         ]
-        return PreparedSegment(segment, injected, times, time.perf_counter() - start)
+        return PreparedSegment(segment, generated, times, time.perf_counter() - start)
 
-    def _injected(self, segment: Segment) -> list[bytes]:
-        """(#dec.injection) Return the NAL units of the access unit of the generated picture."""
+    def _generated(self, segment: Segment) -> Picture:
+        """(#dec.process) Return the picture of the segment's prompt."""
         keyframe, sps = segment.keyframe, self.sets.sps
         model, q = self.model(), keyframe.prompt_scale_index
         latents = model.decode_prompt(
             keyframe.prompt_data, q, sps.pic_width_in_mbs, sps.pic_height_in_mbs
         )
-        picture = model.generate(latents, q)
-        return injected_idr(picture, sps, self.sets.pps_list, keyframe.segment_number & 1)
+        return model.generate(latents, q)

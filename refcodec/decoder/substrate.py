@@ -1,19 +1,17 @@
-"""The H.264 decoder underneath: libavcodec, fed with one segment after the other."""
+"""What stands for the H.264 decoder underneath: the interface of the backends, and their names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import av
-import numpy as np
+from typing import Protocol
 
 from refcodec import errors
+from refcodec.avc.parameter_sets import ParameterSets
+from refcodec.decoder.preparation import PreparedSegment
 from refcodec.picture import Plane
 
-PIXEL_FORMATS = ("yuv420p", "yuvj420p")
-"""8-bit 4:2:0, of limited and of full range."""
+BACKENDS = ("libav", "numba")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,138 +26,54 @@ class CodedPicture:
     planes: tuple[Plane, Plane, Plane]
 
 
-class LibavSubstrate:
-    """(#dec.substrate) Decodes segments by libavcodec.
+class Substrate(Protocol):
+    """(#dec.substrate) Decodes one segment after the other."""
 
-    Pictures are told apart by a number given to each packet, which libavcodec hands on from a
-    packet to its picture; so the injected picture is left out by identity.
-    """
+    def decode(self, segment: PreparedSegment, sets: ParameterSets) -> Iterator[CodedPicture]:
+        """Yield the pictures of a segment in output order, without the injected one. `sets` are the
+        parameter sets of the sequence header.
 
-    def __init__(self, width: int, height: int, threads: int) -> None:
-        """`width` x `height` is the coded size; `threads` 0 lets libavcodec choose."""
-        self._size = (width, height)
-        self._threads = threads
-        self._context = self._open(threads)
-
-    @staticmethod
-    def _open(threads: int) -> Any:
-        context: Any = av.CodecContext.create("h264", "r")
-        context.thread_count = threads
-        context.thread_type = "AUTO"
-        # strict: output by the size of the picture buffer, never by guessing from the stream;
-        # explode: an error ends the access unit, nothing is concealed.
-        context.options = {"strict": "1", "err_detect": "explode"}
-        return context
-
-    def decode(self, units: Sequence[bytes], injected: bool) -> Iterator[CodedPicture]:
-        """Yield the pictures of one segment in output order, without the injected one.
-
-        `units` are the access units as byte streams (Annex B), the first of them with the parameter
-        sets; it is the injected one when `injected` is set. Raises HYP-E-DEC-01 to -04 after the
-        pictures before the damage; the following segment can be decoded all the same.
+        Raises a typed error after the pictures before the damage; the following segment can be
+        decoded all the same.
         """
-        hidden = int(injected)
-        given: set[int] = set()
-        try:
-            yield from self._checked(self._frames(self._context, units), hidden, given)
-        except av.error.FFmpegError:
-            # With several threads the damaged access unit is not known: decode again with one.
-            self._context = self._open(self._threads)
-            yield from self._before_damage(units, hidden, given)
-        except errors.HypError:
-            self._context = self._open(self._threads)
-            raise
-        missing = len(units) - hidden - len(given)
-        if missing:
-            raise errors.error("HYP-E-DEC-03", element="access units", value=missing)
+        ...
 
-    @staticmethod
-    def _frames(context: Any, units: Sequence[bytes]) -> Iterator[Any]:
-        for number, data in enumerate(units):
-            packet = _packet(data, number)
-            yield from context.decode(packet)
-        yield from context.decode(None)
-        context.flush_buffers()
-
-    def _checked(
-        self, frames: Iterator[Any], hidden: int, given: set[int]
-    ) -> Iterator[CodedPicture]:
-        for frame in frames:
-            number = -1 if frame.pts is None else frame.pts - hidden
-            if number < 0 and hidden and frame.pts == 0:
-                continue
-            if number in given:
-                raise errors.error(
-                    "HYP-E-DEC-01",
-                    element="access unit",
-                    value=number,
-                    detail="It has two pictures.",
-                )
-            yield self._picture(frame, number)
-            given.add(number)
-
-    def _picture(self, frame: Any, number: int) -> CodedPicture:
-        if frame.is_corrupt:
-            raise errors.error("HYP-E-DEC-02", element="access unit", value=number)
-        shape = (frame.width, frame.height)
-        if frame.format.name not in PIXEL_FORMATS or shape != self._size:
-            raise errors.error(
-                "HYP-E-DEC-04",
-                element="access unit",
-                value=f"{shape[0]}x{shape[1]} {frame.format.name}",
-                allowed=f"{self._size[0]}x{self._size[1]} yuv420p",
-            )
-        y, u, v = (
-            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[
-                : plane.height, : plane.width
-            ]
-            for plane in frame.planes
-        )
-        return CodedPicture(number, (y, u, v))
-
-    def _before_damage(
-        self, units: Sequence[bytes], hidden: int, given: set[int]
-    ) -> Iterator[CodedPicture]:
-        """Yield the pictures not yet given of the access units before the first damaged one, then
-        raise HYP-E-DEC-01 for that one."""
-        context = self._open(1)
-        frames = []
-        damaged = len(units)
-        cause: av.error.FFmpegError | None = None
-        for number, data in enumerate(units):
-            packet = _packet(data, number)
-            try:
-                frames += context.decode(packet)
-            except av.error.FFmpegError as error:
-                damaged, cause = number, error
-                break
-        try:
-            frames += context.decode(None)
-        except av.error.FFmpegError as error:
-            cause = cause or error
-        fresh = (
-            frame
-            for frame in frames
-            if frame.pts is not None
-            and hidden <= frame.pts < damaged
-            and frame.pts - hidden not in given
-        )
-        yield from self._checked(fresh, hidden, given)
-        raise errors.error(
-            "HYP-E-DEC-01",
-            element="access unit",
-            value=damaged - hidden,
-            detail=None if cause is None else f"libavcodec: {cause.strerror}.",
-        ) from cause
+    def close(self) -> None:
+        """Free what the decoder holds."""
+        ...
 
 
-def _packet(data: bytes, number: int) -> Any:
-    """Return a packet with a copy of `data`.
+def open_substrate(backend: str, width: int, height: int, threads: int) -> Substrate:
+    """Return the decoder that `backend` names, for pictures of `width` x `height` samples.
 
-    A packet that kept `data` itself would be freed by libavcodec's threads with the interpreter
-    lock, which who closes the decoder holds while it waits for those threads.
+    Raises HYP-E-DEC-05 for an unknown one.
     """
-    packet = av.Packet(len(data))
-    packet.update(data)
-    packet.pts = packet.dts = number
-    return packet
+    if backend == "libav":
+        from refcodec.decoder.libav_substrate import LibavSubstrate
+
+        return LibavSubstrate(width, height, threads)
+    if backend == "numba":
+        from refcodec.decoder.numba_substrate import NumbaSubstrate
+
+        return NumbaSubstrate(width, height, threads)
+    raise unknown_backend(backend)
+
+
+def unknown_backend(backend: str) -> errors.HypError:
+    """Return HYP-E-DEC-05."""
+    return errors.error(
+        "HYP-E-DEC-05", element="backend", value=backend, allowed=", ".join(BACKENDS)
+    )
+
+
+def check_size(number: int, planes: tuple[Plane, Plane, Plane], size: tuple[int, int]) -> None:
+    """Raise HYP-E-DEC-04 when the picture of access unit `number` is not of `size`."""
+    height, width = planes[0].shape
+    if (width, height) != size:
+        raise errors.error(
+            "HYP-E-DEC-04",
+            element="access unit",
+            value=f"{width}x{height}",
+            allowed=f"{size[0]}x{size[1]}",
+            detail=f"It is access unit {number}.",
+        )

@@ -111,7 +111,7 @@ def _export(
         muxer.segment(prepared)
         report.segments += 1
         report.pictures += len(prepared.times)
-        if prepared.injected is not None:
+        if prepared.generated is not None:
             report.generated_keyframes += 1
             report.keyframe_seconds += prepared.seconds
             report.worst_keyframe_seconds = max(report.worst_keyframe_seconds, prepared.seconds)
@@ -158,10 +158,10 @@ class _Muxer:
         entry."""
         keyframe, tick = prepared.segment.keyframe, self._setup.header.tick
         samples = [to_avcc(unit.nal_units) for unit in prepared.segment.access_units]
-        if prepared.injected is not None:
-            samples.insert(0, to_avcc(prepared.injected[1:]))
+        if prepared.generated is not None:
+            samples.insert(0, to_avcc(prepared.injected(self._setup.sets)[1:]))
         end = (keyframe.segment_time + keyframe.segment_duration) * tick
-        times = self._timeline.segment(prepared.times, end, prepared.injected is not None)
+        times = self._timeline.segment(prepared.times, end, prepared.generated is not None)
         for number, (data, (dts, pts, duration)) in enumerate(zip(samples, times, strict=True)):
             packet = av.Packet(data)
             packet.stream = self._video
