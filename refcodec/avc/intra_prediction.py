@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.scans import LUMA_4X4_BLOCK
 from refcodec.avc.side_information import LAST_INTRA
 
@@ -234,14 +234,14 @@ def filter_line8x8(available: int, lines: Array) -> None:
     repeat_ends(8, lines, _RAW)
     for k in range(1, 26):
         lines[k] = weighted(
-            int(lines[_RAW + k - 1]), int(lines[_RAW + k]), int(lines[_RAW + k + 1])
+            load(lines, _RAW + k - 1), load(lines, _RAW + k), load(lines, _RAW + k + 1)
         )
-    left = int(lines[_RAW + 8])
-    corner = int(lines[_RAW + 9])
-    top = int(lines[_RAW + 10])
+    left = load(lines, _RAW + 8)
+    corner = load(lines, _RAW + 9)
+    top = load(lines, _RAW + 10)
     if available & TOP_LEFT == 0:
-        lines[8] = weighted(int(lines[_RAW + 7]), left, left)
-        lines[10] = weighted(top, top, int(lines[_RAW + 11]))
+        lines[8] = weighted(load(lines, _RAW + 7), left, left)
+        lines[10] = weighted(top, top, load(lines, _RAW + 11))
     elif available & TOP == 0:
         lines[9] = weighted(left if available & LEFT else corner, corner, corner)
     elif available & LEFT == 0:
@@ -265,8 +265,8 @@ def write_block(
         left = 0
         top = 0
         for k in range(n):
-            left += int(lines[1 + k])
-            top += int(lines[n + 2 + k])
+            left += load(lines, 1 + k)
+            top += load(lines, n + 2 + k)
         half = n // 2
         value = NO_SAMPLE
         if available & LEFT and available & TOP:
@@ -282,13 +282,13 @@ def write_block(
     if mode > HORIZONTAL:
         repeat_ends(n, lines, 0)
         for k in range(3 * n + 2):
-            lines[_MEANS + k] = (int(lines[k]) + int(lines[k + 1]) + 1) >> 1
+            lines[_MEANS + k] = (load(lines, k) + load(lines, k + 1) + 1) >> 1
         for k in range(1, 3 * n + 2):
-            lines[_WEIGHTED + k] = weighted(int(lines[k - 1]), int(lines[k]), int(lines[k + 1]))
+            lines[_WEIGHTED + k] = weighted(load(lines, k - 1), load(lines, k), load(lines, k + 1))
     source = mode * n * n
     for y in range(n):
         for x in range(n):
-            samples[offset + y * stride + x] = lines[int(sources[source + n * y + x])]
+            samples[offset + y * stride + x] = lines[load(sources, source + n * y + x)]
 
 
 @kernel
@@ -347,7 +347,7 @@ def sum_above(n: int, samples: Array, offset: int, stride: int) -> int:
     """Return the sum of the n samples above."""
     total = 0
     for x in range(n):
-        total += int(samples[offset - stride + x])
+        total += load(samples, offset - stride + x)
     return total
 
 
@@ -356,7 +356,7 @@ def sum_left(n: int, samples: Array, offset: int, stride: int) -> int:
     """Return the sum of the n samples to the left."""
     total = 0
     for y in range(n):
-        total += int(samples[offset + y * stride - 1])
+        total += load(samples, offset + y * stride - 1)
     return total
 
 
@@ -370,15 +370,15 @@ def predict_plane(n: int, factor: int, samples: Array, offset: int, stride: int)
     vertical = 0
     for k in range(half):
         horizontal += (k + 1) * (
-            int(samples[above + half + k]) - int(samples[above + half - 2 - k])
+            load(samples, above + half + k) - load(samples, above + half - 2 - k)
         )
         vertical += (k + 1) * (
-            int(samples[offset + (half + k) * stride - 1])
-            - int(samples[offset + (half - 2 - k) * stride - 1])
+            load(samples, offset + (half + k) * stride - 1)
+            - load(samples, offset + (half - 2 - k) * stride - 1)
         )
     b = (factor * horizontal + 32) >> 6
     c = (factor * vertical + 32) >> 6
-    a = 16 * (int(samples[offset + (n - 1) * stride - 1]) + int(samples[above + n - 1]))
+    a = 16 * (load(samples, offset + (n - 1) * stride - 1) + load(samples, above + n - 1))
     for y in range(n):
         row = offset + y * stride
         start = a + c * (y - half + 1) - b * (half - 1) + 16
@@ -392,7 +392,7 @@ def predict_intra16x16(mode: int, samples: Array, offset: int, stride: int, avai
 
     When samples that the mode needs are not available, the prediction is NO_SAMPLE everywhere.
     """
-    if int(NEEDED_16X16[mode]) & ~available != 0:
+    if load(NEEDED_16X16, mode) & ~available != 0:
         fill_samples(16, NO_SAMPLE, samples, offset, stride)
     elif mode == VERTICAL:
         copy_row_above(16, samples, offset, stride)
@@ -434,7 +434,7 @@ def dc_of_both(available: int, left: int, top: int) -> int:
 def predict_chroma(mode: int, samples: Array, offset: int, stride: int, available: int) -> None:
     """(#avc.8.3.4) Predict one chroma component of a macroblock with its intra_chroma_pred_mode;
     as predict_intra16x16."""
-    if int(NEEDED_CHROMA[mode]) & ~available != 0:
+    if load(NEEDED_CHROMA, mode) & ~available != 0:
         fill_samples(8, NO_SAMPLE, samples, offset, stride)
     elif mode == CHROMA_HORIZONTAL:
         copy_column_left(8, samples, offset, stride)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec import errors
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.inter_prediction import predict_inter
 from refcodec.avc.intra_prediction import (
@@ -47,10 +47,10 @@ from refcodec.avc.slice_table import (
     SliceTable,
 )
 from refcodec.avc.transform import (
-    add_residual,
+    add_residual4x4,
+    add_residual8x8,
     chroma_dc,
     chroma_qp,
-    fill_residual,
     intra16x16_dc,
     inverse_transform4x4,
     inverse_transform8x8,
@@ -63,6 +63,11 @@ Array = NDArray[Any]
 
 _INTER_LIST: Final = 3
 """Where the lists of inter macroblocks begin in LevelScale4x4."""
+
+_STRIDE: Final = 16
+"""Samples from row to row in the residual of luma."""
+
+_CHROMA_STRIDE: Final = 8
 
 _ELEMENTS: Final = (
     "rem_intra4x4_pred_mode",
@@ -86,13 +91,12 @@ def luma4x4_residual(
     residual_at: int,
     stride: int,
 ) -> None:
-    """(#avc.8.5.1) Write the residual of one 4x4 block that has `count` levels, from `at` on."""
-    if count == 0:
-        fill_residual(0, residual, residual_at, stride, 4)
-        return
-    c00 = int(levels[at])
+    """(#avc.8.5.1) Write the residual of one 4x4 block with `count` levels that are not zero."""
+    c00 = 0
+    if count > 0:
+        c00 += int(levels[at])
     dc = scaled4x4(c00, int(scale4x4[scale_at]), exponent)
-    ac = count - 1 if c00 != 0 else count
+    ac = count > 1 or (count == 1 and c00 == 0)
     inverse_transform4x4(
         levels, at, scale4x4, scale_at, exponent, dc, ac, residual, residual_at, stride
     )
@@ -113,7 +117,6 @@ def quadrant_residual(
     exponent: int,
     residual: Array,
     residual_at: int,
-    stride: int,
     work: Array,
 ) -> bool:
     """(#avc.8.5.1) (#avc.8.5.3) Write the luma residual of a quadrant of a macroblock that is not
@@ -121,12 +124,14 @@ def quadrant_residual(
 
     levels, total_coeff: the macroblock's begin at `at` and counts_at
     scale4x4, scale8x8: those of qP % 6 of the macroblock's list begin at scale4x4_at, scale8x8_at
+    residual: int32, the macroblock's begins at residual_at
     """
+    begin = residual_at + 8 * (quadrant // 2) * _STRIDE + 8 * (quadrant % 2)
     block = 8 * (quadrant // 2) + 2 * (quadrant % 2)
-    count0 = int(total_coeff[counts_at + block])
-    count1 = int(total_coeff[counts_at + block + 1])
-    count2 = int(total_coeff[counts_at + block + 4])
-    count3 = int(total_coeff[counts_at + block + 5])
+    count0 = load(total_coeff, counts_at + block)
+    count1 = load(total_coeff, counts_at + block + 1)
+    count2 = load(total_coeff, counts_at + block + 4)
+    count3 = load(total_coeff, counts_at + block + 5)
     count = count0 + count1 + count2 + count3
     if count == 0:
         return False
@@ -139,8 +144,8 @@ def quadrant_residual(
             exponent,
             count,
             residual,
-            residual_at,
-            stride,
+            begin,
+            _STRIDE,
             work,
         )
         return True
@@ -149,13 +154,13 @@ def quadrant_residual(
         luma4x4_residual(
             levels,
             at + 16 * b,
-            int(total_coeff[counts_at + b]),
+            load(total_coeff, counts_at + b),
             scale4x4,
             scale4x4_at,
             exponent,
             residual,
-            residual_at + 4 * (k // 2) * stride + 4 * (k % 2),
-            stride,
+            begin + 4 * (k // 2) * _STRIDE + 4 * (k % 2),
+            _STRIDE,
         )
     return True
 
@@ -171,13 +176,14 @@ def intra16x16_residual(
     scale_at: int,
     exponent: int,
     residual: Array,
+    residual_at: int,
     work: Array,
 ) -> bool:
-    """(#avc.8.5.2) Write the luma residual of an Intra_16x16 macroblock, 16 samples a row; return
-    False, and write nothing, when all levels are zero."""
+    """(#avc.8.5.2) Write the luma residual of an Intra_16x16 macroblock; return False, and write
+    nothing, when all levels are zero."""
     count = 0
     for block in range(16):
-        count |= int(total_coeff[counts_at + block])
+        count |= load(total_coeff, counts_at + block)
     if coded_dc & 1:
         intra16x16_dc(levels, at, int(scale4x4[scale_at]), exponent, work)
     elif count == 0:
@@ -193,10 +199,10 @@ def intra16x16_residual(
             scale_at,
             exponent,
             int(work[block]),
-            int(total_coeff[counts_at + block]),
+            load(total_coeff, counts_at + block) > 0,
             residual,
-            64 * (block // 4) + 4 * (block % 4),
-            16,
+            residual_at + 4 * (block // 4) * _STRIDE + 4 * (block % 4),
+            _STRIDE,
         )
     return True
 
@@ -216,13 +222,14 @@ def chroma_residual(
     residual_at: int,
     work: Array,
 ) -> bool:
-    """(#avc.8.5.4) Write the residual of Cb (component 0) or Cr (1) of a macroblock, 8 samples a
-    row; return False, and write nothing, when all levels are zero."""
+    """(#avc.8.5.4) Write the residual of Cb (component 0) or Cr (1) of a macroblock; return False,
+    and write nothing, when all levels are zero."""
+    begin = residual_at + 256 + 64 * component
     level_at = at + 256 + 64 * component
     count_at = counts_at + 16 + 4 * component
     count = 0
     for block in range(4):
-        count |= int(total_coeff[count_at + block])
+        count |= load(total_coeff, count_at + block)
     if coded_dc & (2 << component):
         chroma_dc(levels, level_at, int(scale4x4[scale_at]), exponent, work)
     elif count == 0:
@@ -238,10 +245,10 @@ def chroma_residual(
             scale_at,
             exponent,
             int(work[block]),
-            int(total_coeff[count_at + block]),
+            load(total_coeff, count_at + block) > 0,
             residual,
-            residual_at + 32 * (block // 2) + 4 * (block % 2),
-            8,
+            begin + 4 * (block // 2) * _CHROMA_STRIDE + 4 * (block % 2),
+            _CHROMA_STRIDE,
         )
     return True
 
@@ -289,7 +296,16 @@ def add_chroma_residual(
             0,
             work,
         ):
-            add_residual(samples, cr if component else cb, stride, residual, 0, 8, 8)
+            place = cr if component else cb
+            add_residual8x8(samples, place, stride, residual, 256 + 64 * component, _CHROMA_STRIDE)
+
+
+@inlined
+def add_quadrant(quadrant: int, samples: Array, luma: int, stride: int, residual: Array) -> None:
+    """(#avc.8.5.14) Add the residual of a quadrant of the macroblock at `luma`."""
+    x = 8 * (quadrant % 2)
+    y = 8 * (quadrant // 2)
+    add_residual8x8(samples, luma + y * stride + x, stride, residual, y * _STRIDE + x, _STRIDE)
 
 
 @kernel
@@ -325,7 +341,7 @@ def add_inter_residuals(
     for mb in range(first_mb, end_mb):
         at = int(level_offset[mb])
         index = int(slice_table[mb])
-        if at < 0 or index < 0 or int(mb_type[mb]) <= LAST_INTRA:
+        if at < 0 or index < 0 or load(mb_type, mb) <= LAST_INTRA:
             continue
         slice_at = index * FIELDS
         scaling = int(parameters[slice_at + SCALING])
@@ -336,7 +352,7 @@ def add_inter_residuals(
         for quadrant in range(4):
             if quadrant_residual(
                 quadrant,
-                int(transform_size_8x8_flag[mb]),
+                load(transform_size_8x8_flag, mb),
                 levels,
                 at,
                 total_coeff,
@@ -348,18 +364,16 @@ def add_inter_residuals(
                 qp // 6,
                 residual,
                 0,
-                8,
                 work,
             ):
-                place = luma + 8 * (quadrant // 2) * luma_stride + 8 * (quadrant % 2)
-                add_residual(samples, place, luma_stride, residual, 0, 8, 8)
+                add_quadrant(quadrant, samples, luma, luma_stride, residual)
         chroma = 8 * (y * chroma_stride + x)
         add_chroma_residual(
             1,
             qp,
             slice_at,
             parameters,
-            int(coded_dc[mb]),
+            load(coded_dc, mb),
             levels,
             at,
             total_coeff,
@@ -421,7 +435,7 @@ def reconstruct_intra(
     chroma_stride = luma_stride // 2
     status = -1
     for mb in range(first_mb, end_mb):
-        shape = int(mb_type[mb])
+        shape = load(mb_type, mb)
         index = int(slice_table[mb])
         if shape > LAST_INTRA or index < 0:
             continue
@@ -447,11 +461,11 @@ def reconstruct_intra(
             for k in range(16):
                 block = int(LUMA_4X4_BLOCK[k])
                 mode = int(intra_pred_mode[16 * mb + block])
-                neighbours = int(AVAILABILITY4X4[16 * available + block])
-                lacking |= int(NEEDED[mode]) & ~neighbours
+                neighbours = load(AVAILABILITY4X4, 16 * available + block)
+                lacking |= load(NEEDED, mode) & ~neighbours
                 place = luma + 4 * (block // 4) * luma_stride + 4 * (block % 4)
                 predict_intra4x4(mode, samples, place, luma_stride, neighbours, lines)
-                count = int(total_coeff[24 * mb + block])
+                count = load(total_coeff, 24 * mb + block)
                 if at >= 0 and count > 0:
                     luma4x4_residual(
                         levels,
@@ -462,19 +476,19 @@ def reconstruct_intra(
                         qp // 6,
                         residual,
                         0,
-                        4,
+                        _STRIDE,
                     )
-                    add_residual(samples, place, luma_stride, residual, 0, 4, 4)
+                    add_residual4x4(samples, place, luma_stride, residual, 0, _STRIDE)
         elif shape == I_8X8:
             for block in range(4):
                 mode = int(intra_pred_mode[16 * mb + block])
-                neighbours = int(AVAILABILITY8X8[4 * available + block])
-                lacking |= int(NEEDED[mode]) & ~neighbours
+                neighbours = load(AVAILABILITY8X8, 4 * available + block)
+                lacking |= load(NEEDED, mode) & ~neighbours
                 place = luma + 8 * (block // 2) * luma_stride + 8 * (block % 2)
                 predict_intra8x8(mode, samples, place, luma_stride, neighbours, lines)
                 if at >= 0 and quadrant_residual(
                     block,
-                    1,
+                    load(transform_size_8x8_flag, mb),
                     levels,
                     at,
                     total_coeff,
@@ -486,16 +500,15 @@ def reconstruct_intra(
                     qp // 6,
                     residual,
                     0,
-                    8,
                     work,
                 ):
-                    add_residual(samples, place, luma_stride, residual, 0, 8, 8)
+                    add_quadrant(block, samples, luma, luma_stride, residual)
         else:
-            mode = int(intra16x16_pred_mode[mb])
-            lacking = int(NEEDED_16X16[mode]) & ~available
+            mode = load(intra16x16_pred_mode, mb)
+            lacking = load(NEEDED_16X16, mode) & ~available
             predict_intra16x16(mode, samples, luma, luma_stride, available)
             if at >= 0 and intra16x16_residual(
-                int(coded_dc[mb]),
+                load(coded_dc, mb),
                 levels,
                 at,
                 total_coeff,
@@ -504,15 +517,17 @@ def reconstruct_intra(
                 scale4x4_at,
                 qp // 6,
                 residual,
+                0,
                 work,
             ):
-                add_residual(samples, luma, luma_stride, residual, 0, 16, 16)
+                for quadrant in range(4):
+                    add_quadrant(quadrant, samples, luma, luma_stride, residual)
         if lacking != 0 and status < 0:
             status = 4 * mb + shape
-        mode = int(intra_chroma_pred_mode[mb])
+        mode = load(intra_chroma_pred_mode, mb)
         predict_chroma(mode, samples, cb, chroma_stride, available)
         predict_chroma(mode, samples, cr, chroma_stride, available)
-        if int(NEEDED_CHROMA[mode]) & ~available != 0 and status < 0:
+        if load(NEEDED_CHROMA, mode) & ~available != 0 and status < 0:
             status = 4 * mb + _CHROMA_ELEMENT
         if at >= 0:
             add_chroma_residual(
@@ -520,7 +535,7 @@ def reconstruct_intra(
                 qp,
                 slice_at,
                 parameters,
-                int(coded_dc[mb]),
+                load(coded_dc, mb),
                 levels,
                 at,
                 total_coeff,
@@ -551,7 +566,6 @@ def write_residuals(
     levels: Array,
     scale4x4: Array,
     scale8x8: Array,
-    residual: Array,
     work: Array,
     out: Array,
 ) -> None:
@@ -559,7 +573,7 @@ def write_residuals(
     (mbs * LEVELS_PER_MB,), which is 0 before; arguments as of add_inter_residuals."""
     for mb in range(first_mb, end_mb):
         at = int(level_offset[mb])
-        shape = int(mb_type[mb])
+        shape = load(mb_type, mb)
         index = int(slice_table[mb])
         if at < 0 or index < 0 or shape == I_PCM:
             continue
@@ -570,8 +584,8 @@ def write_residuals(
         scale4x4_at = scale4x4_place(scaling, _INTER_LIST * inter, qp)
         out_at = (mb - first_mb) * LEVELS_PER_MB
         if shape == I_16X16:
-            if intra16x16_residual(
-                int(coded_dc[mb]),
+            intra16x16_residual(
+                load(coded_dc, mb),
                 levels,
                 at,
                 total_coeff,
@@ -579,16 +593,15 @@ def write_residuals(
                 scale4x4,
                 scale4x4_at,
                 qp // 6,
-                residual,
+                out,
+                out_at,
                 work,
-            ):
-                for k in range(256):
-                    out[out_at + k] = residual[k]
+            )
         else:
             for quadrant in range(4):
                 quadrant_residual(
                     quadrant,
-                    int(transform_size_8x8_flag[mb]),
+                    load(transform_size_8x8_flag, mb),
                     levels,
                     at,
                     total_coeff,
@@ -599,8 +612,7 @@ def write_residuals(
                     ((2 * scaling + inter) * 6 + qp % 6) * 64,
                     qp // 6,
                     out,
-                    out_at + 128 * (quadrant // 2) + 8 * (quadrant % 2),
-                    16,
+                    out_at,
                     work,
                 )
         for component in range(2):
@@ -608,7 +620,7 @@ def write_residuals(
             qp_c = chroma_qp(qp, offset)
             chroma_residual(
                 component,
-                int(coded_dc[mb]),
+                load(coded_dc, mb),
                 levels,
                 at,
                 total_coeff,
@@ -617,7 +629,7 @@ def write_residuals(
                 scale4x4_place(scaling, _INTER_LIST * inter + 1 + component, qp_c),
                 qp_c // 6,
                 out,
-                out_at + 256 + 64 * component,
+                out_at,
                 work,
             )
 
@@ -736,7 +748,6 @@ def residual_samples(
         info.levels,
         level_scale4x4(slices.scaling4x4).reshape(-1),
         level_scale8x8(slices.scaling8x8).reshape(-1),
-        np.empty(LEVELS_PER_MB, np.int32),
         np.empty(64, np.int64),
         out.reshape(-1),
     )

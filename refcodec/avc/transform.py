@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load
 
 Array = NDArray[Any]
 
@@ -176,7 +176,7 @@ def inverse_transform4x4(
     scale_at: int,
     exponent: int,
     dc: int,
-    ac: int,
+    ac: bool,
     residual: Array,
     residual_at: int,
     stride: int,
@@ -185,10 +185,10 @@ def inverse_transform4x4(
 
     levels: int16, c_ij from `at` on; c_00 is not used, `dc` is d_00
     scale: int32, LevelScale4x4(qP % 6, i, j) from scale_at on; exponent: qP / 6
-    ac: 0 when all levels but c_00 are zero
+    ac: whether a level other than c_00 is not zero
     residual: int32, r_00 at residual_at, rows stride apart
     """
-    if ac == 0:
+    if not ac:
         fill_residual((dc + 32) >> 6, residual, residual_at, stride, 4)
         return
     f00, f01, f02, f03 = transformed_row(levels, at, scale, scale_at, exponent, dc)
@@ -323,7 +323,7 @@ def chroma_dc(levels: Array, at: int, scale: int, exponent: int, work: Array) ->
     work[3] = ((c0 - c1 - c2 + c3) * scale << exponent) >> 5
 
 
-@kernel
+@inlined
 def add_residual(
     samples: Array,
     offset: int,
@@ -339,4 +339,20 @@ def add_residual(
         row = offset + y * stride
         r = at + y * residual_stride
         for x in range(size):
-            samples[row + x] = min(max(int(samples[row + x]) + int(residual[r + x]), 0), 255)
+            samples[row + x] = min(max(load(samples, row + x) + int(residual[r + x]), 0), 255)
+
+
+@kernel
+def add_residual4x4(
+    samples: Array, offset: int, stride: int, residual: Array, at: int, residual_stride: int
+) -> None:
+    """(#avc.8.5.14) Add the residual of a 4x4 block."""
+    add_residual(samples, offset, stride, residual, at, residual_stride, 4)
+
+
+@kernel
+def add_residual8x8(
+    samples: Array, offset: int, stride: int, residual: Array, at: int, residual_stride: int
+) -> None:
+    """(#avc.8.5.14) Add the residual of an 8x8 block."""
+    add_residual(samples, offset, stride, residual, at, residual_stride, 8)

@@ -85,7 +85,7 @@ def test_4x4_blocks(seed: int, limit: int, count: int, qp: int, other_dc: bool) 
         d[0, 0] = seed % 200001 - 100000
     expected = plain.inverse_transform(d)
     residual = np.full(120, 77, np.int32)
-    ac = np.count_nonzero(levels[1:])
+    ac = bool(levels[1:].any())
     transform.inverse_transform4x4(
         levels, 0, scale, 16 * (qp % 6), qp // 6, int(d[0, 0]), ac, residual, 5, 24
     )
@@ -133,7 +133,7 @@ def test_the_largest_residual_does_not_wrap(sign: int) -> None:
             if size == 4:
                 d = plain.scale4x4(levels.reshape(4, 4), weights.reshape(4, 4), qp)
                 transform.inverse_transform4x4(
-                    levels, 0, scale, 16 * (qp % 6), qp // 6, int(d[0, 0]), 15, residual, 0, 4
+                    levels, 0, scale, 16 * (qp % 6), qp // 6, int(d[0, 0]), True, residual, 0, 4
                 )
             else:
                 d = plain.scale8x8(levels.reshape(8, 8), weights.reshape(8, 8), qp)
@@ -174,7 +174,7 @@ def test_chroma_dc(seed: int, limit: int, qp_c: int) -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(SEEDS, st.sampled_from([4, 8, 16]), st.sampled_from([3, 300, 2**31 - 1]))
+@given(SEEDS, st.sampled_from([4, 8]), st.sampled_from([3, 300, 2**31 - 1]))
 def test_residual_is_added_and_clipped(seed: int, size: int, limit: int) -> None:
     """Samples outside of the block stay as they are."""
     random = np.random.default_rng(seed)
@@ -183,5 +183,6 @@ def test_residual_is_added_and_clipped(seed: int, size: int, limit: int) -> None
     expected = picture.astype(np.int64)
     expected[3 : 3 + size, 5 : 5 + size] += residual[:, :size]
     samples = picture.reshape(-1).copy()
-    transform.add_residual(samples, 3 * 40 + 5, 40, residual.reshape(-1), 0, 20, size)
+    add = transform.add_residual4x4 if size == 4 else transform.add_residual8x8
+    add(samples, 3 * 40 + 5, 40, residual.reshape(-1), 0, 20)
     assert samples.reshape(24, 40).tolist() == np.clip(expected, 0, 255).tolist()
