@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from refcodec.avc import edge_kernels, sample_kernels
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.inter_prediction import (
     CB_OFFSET,
@@ -37,7 +37,6 @@ from refcodec.avc.slice_table import (
     FIELDS,
     FILTER_OFFSET_A,
     FILTER_OFFSET_B,
-    SECOND_CHROMA_QP_INDEX_OFFSET,
     SliceTable,
 )
 
@@ -114,18 +113,18 @@ def _classify(
 ) -> None:  # fmt: skip
     """(#avc.8.7.2.1) Note of each macroblock of a range what its filter strengths depend on."""
     for mb in range(first_mb, end_mb):
-        if int(slice_table[mb]) < 0:
+        if load(slice_table, mb) < 0:
             continue
-        mb_type = int(mb_types[mb])
+        mb_type = load(mb_types, mb)
         if mb_type <= LAST_INTRA:
             states[mb] = INTRA
             continue
         state = 0
         if mb_type != P_SKIP and mb_type != B_SKIP:
             for block in range(16):
-                if int(total_coeff[24 * mb + block]) != 0:
+                if load(total_coeff, 24 * mb + block) != 0:
                     state |= 1 << block
-            if state != 0 and int(transform_size_8x8_flag[mb]) != 0:
+            if state != 0 and load(transform_size_8x8_flag, mb) != 0:
                 for quarter in range(4):
                     mask = 0x33 << (2 * (quarter & 1) + 8 * (quarter >> 1))
                     if state & mask != 0:
@@ -141,21 +140,21 @@ def _one_motion(mv64: Any, ref_picture: Any, mb: int) -> bool:
     different = 0
     for field in range(2):
         base = 16 * mb + 8 * field
-        first = int(mv64[base])
+        first = load(mv64, base)
         different |= (first ^ (first >> 32)) & 0xFFFFFFFF
         for i in range(1, 8):
-            different |= first ^ int(mv64[base + i])
+            different |= first ^ load(mv64, base + i)
         base = 8 * mb + 4 * field
-        reference = int(ref_picture[base])
+        reference = load(ref_picture, base)
         for i in range(1, 4):
-            different |= reference ^ int(ref_picture[base + i])
+            different |= reference ^ load(ref_picture, base + i)
     return different == 0
 
 
 @inlined
 def _far(mv: Any, a: int, b: int) -> bool:
     """(#avc.8.7.2.1) Whether two vectors differ by four quarter samples or more in a component."""
-    return abs(int(mv[a]) - int(mv[b])) >= 4 or abs(int(mv[a + 1]) - int(mv[b + 1])) >= 4
+    return abs(load(mv, a) - load(mv, b)) >= 4 or abs(load(mv, a + 1) - load(mv, b + 1)) >= 4
 
 
 @kernel
@@ -166,8 +165,8 @@ def _motion_differs(
     from each other; lists and indices do not matter, only the pictures."""
     p = 8 * mb_p + 2 * (block_p >> 3) + ((block_p & 3) >> 1)
     q = 8 * mb_q + 2 * (block_q >> 3) + ((block_q & 3) >> 1)
-    p0, p1 = int(ref_picture[p]), int(ref_picture[p + 4])
-    q0, q1 = int(ref_picture[q]), int(ref_picture[q + 4])
+    p0, p1 = load(ref_picture, p), load(ref_picture, p + 4)
+    q0, q1 = load(ref_picture, q), load(ref_picture, q + 4)
     at_p = 64 * mb_p + 2 * block_p
     at_q = 64 * mb_q + 2 * block_q
     straight = p0 == q0 and p1 == q1
@@ -177,21 +176,46 @@ def _motion_differs(
     return not (crossed and not _far(mv, at_p, at_q + 32) and not _far(mv, at_p + 32, at_q))
 
 
+@inlined
+def _like(mv32: Any, ref_picture: Any, mb: int, other: int) -> bool:
+    """Whether two macroblocks of one motion each have the same one, list by list."""
+    a, b = 32 * mb, 32 * other
+    c, d = 8 * mb, 8 * other
+    return (
+        load(mv32, a) == load(mv32, b)
+        and load(ref_picture, c) == load(ref_picture, d)
+        and load(mv32, a + 16) == load(mv32, b + 16)
+        and load(ref_picture, c + 4) == load(ref_picture, d + 4)
+    )
+
+
+@inlined
+def _coded_parts(mask_p: int, mask_q: int, direction: int, edge: int) -> int:
+    """Which of the four parts of an edge have coefficients on a side: a byte of 0 or 1 each. The
+    mask of p is that of the macroblock across the edge, or the same as that of q."""
+    if direction == VERTICAL:
+        first = (mask_p >> 3 if edge == 0 else mask_p >> (edge - 1)) | mask_q >> edge
+        return first & 1 | (first & 0x10) << 4 | (first & 0x100) << 8 | (first & 0x1000) << 12
+    first = (mask_p >> 12 if edge == 0 else mask_p >> (4 * edge - 4)) | mask_q >> (4 * edge)
+    return ((first & 15) * 0x00204081) & ALL_1
+
+
 @kernel
 def _edge_strengths(
     states: Any, mv: Any, ref_picture: Any, mb_p: int, mb_q: int, direction: int, edge: int
 ) -> int:
     """(#avc.8.7.2.1) The four bS of an edge of macroblock mb_q; mb_p is the one on its other side,
     mb_q itself for edges inside."""
-    state_p, state_q = int(states[mb_p]), int(states[mb_q])
+    state_p, state_q = load(states, mb_p), load(states, mb_q)
     either = state_p | state_q
     if either & INTRA != 0:
         return ALL_4 if mb_p != mb_q else ALL_3
-    if either == 0:
-        if mb_p == mb_q or not _motion_differs(mv, ref_picture, mb_p, 0, mb_q, 0):
-            return 0
-        return ALL_1
-    strengths = 0
+    coded = _coded_parts(state_p & 0xFFFF, state_q & 0xFFFF, direction, edge)
+    if either & SPLIT == 0:
+        if mb_p != mb_q and _motion_differs(mv, ref_picture, mb_p, 0, mb_q, 0):
+            return 2 * coded | (ALL_1 ^ coded)
+        return 2 * coded
+    strengths = 2 * coded
     for k in range(4):
         if direction == VERTICAL:
             block_q = 4 * k + edge
@@ -199,24 +223,11 @@ def _edge_strengths(
         else:
             block_q = 4 * edge + k
             block_p = block_q - 4 if mb_p == mb_q else block_q + 12
-        if ((state_p >> block_p) | (state_q >> block_q)) & 1 != 0:
-            strengths |= 2 << (8 * k)
-        elif (mb_p != mb_q or state_q & SPLIT != 0) and _motion_differs(
+        if (coded >> (8 * k)) & 1 == 0 and _motion_differs(
             mv, ref_picture, mb_p, block_p, mb_q, block_q
         ):
             strengths |= 1 << (8 * k)
     return strengths
-
-
-@inlined
-def _limits(strengths: int, index_a: int) -> int:
-    """(#avc.8.7.2.3) t'C0 of the four parts of an edge."""
-    packed = 0
-    for k in range(4):
-        strength = (strengths >> (8 * k)) & 255
-        if 1 <= strength <= 3:
-            packed |= int(TC0[(strength - 1) * 52 + index_a]) << (8 * k)
-    return packed
 
 
 @inlined
@@ -232,119 +243,123 @@ def _index(qp_p: int, qp_q: int, offset: int) -> int:
 
 
 @kernel
-def _filter_edge(
-    samples: Any, luma_at: int, cb_at: int, layout: Any, mb_p: int, mb_q: int, direction: int,
-    edge: int, strengths: int, qp_y: Any, parameters: Any, row: int, transform_8x8: int,
-    record: int, luma_record: Any, chroma_record: Any,
-) -> None:  # fmt: skip
-    """(#avc.8.7.1) Filter the luma samples of an edge, and those of chroma when it is one there."""
-    offset_a = int(parameters[row + FILTER_OFFSET_A])
-    offset_b = int(parameters[row + FILTER_OFFSET_B])
-    qp_p, qp_q = int(qp_y[mb_p]), int(qp_y[mb_q])
-    stride = int(layout[LUMA_STRIDE])
-    across, along = 1, stride
-    if direction == HORIZONTAL:
-        across, along = stride, 1
-    if edge & 1 == 0 or transform_8x8 == 0:
-        index_a = _index(qp_p, qp_q, offset_a)
-        alpha, beta = int(ALPHA[index_a]), int(BETA[_index(qp_p, qp_q, offset_b)])
-        if alpha != 0 and beta != 0:
-            at = luma_at + 4 * edge * across
-            tc0 = _limits(strengths, index_a)
-            if record:
-                edge_kernels.luma_edge(
-                    samples, at, across, along, alpha, beta, strengths, tc0,
-                    luma_record, ((2 * mb_q + direction) * 4 + edge) * 16,
-                )  # fmt: skip
-            else:
-                sample_kernels.luma_edge(
-                    samples, at, across, along, alpha, beta, strengths, tc0, luma_record, -1
-                )
-    if edge & 1 != 0:
-        return
-    if direction == HORIZONTAL:
-        across = stride >> 1
-    else:
-        along = stride >> 1
-    offset = int(parameters[row + CHROMA_QP_INDEX_OFFSET])
-    chroma_p, chroma_q = _chroma_qp(qp_p, offset), _chroma_qp(qp_q, offset)
-    index_a = _index(chroma_p, chroma_q, offset_a)
-    index_b = _index(chroma_p, chroma_q, offset_b)
-    offset = int(parameters[row + SECOND_CHROMA_QP_INDEX_OFFSET])
-    chroma_p, chroma_q = _chroma_qp(qp_p, offset), _chroma_qp(qp_q, offset)
-    cr_index_a = _index(chroma_p, chroma_q, offset_a)
-    cr_index_b = _index(chroma_p, chroma_q, offset_b)
-    at = cb_at + 2 * edge * across
-    to_cr = int(layout[TO_CR])
-    alpha, beta = int(ALPHA[index_a]), int(BETA[index_b])
-    alpha_cr, beta_cr = int(ALPHA[cr_index_a]), int(BETA[cr_index_b])
-    tc0, tc0_cr = _limits(strengths, index_a), _limits(strengths, cr_index_a)
-    if record:
-        edge_kernels.chroma_edges(
-            samples, at, to_cr, across, along, alpha, beta, tc0, alpha_cr, beta_cr, tc0_cr,
-            strengths, chroma_record, ((4 * mb_q + direction) * 2 + (edge >> 1)) * 8, 32,
-        )  # fmt: skip
-    elif (alpha != 0 and beta != 0) or (alpha_cr != 0 and beta_cr != 0):
-        sample_kernels.chroma_edges(
-            samples, at, to_cr, across, along, alpha, beta, tc0, alpha_cr, beta_cr, tc0_cr,
-            strengths, chroma_record, -1, 0,
-        )  # fmt: skip
+def _find_thresholds(thresholds: Any, qp_p: int, qp_q: int, parameters: Any, row: int) -> None:
+    """(#avc.8.7.2.2) Write alpha, beta and the t'C0 by bS for Y, Cb and Cr, between macroblocks
+    of these QP_Y."""
+    offset_a = load(parameters, row + FILTER_OFFSET_A)
+    offset_b = load(parameters, row + FILTER_OFFSET_B)
+    for component in range(3):
+        p, q = qp_p, qp_q
+        if component > 0:
+            offset = load(parameters, row + CHROMA_QP_INDEX_OFFSET + component - 1)
+            p, q = _chroma_qp(qp_p, offset), _chroma_qp(qp_q, offset)
+        index_a = _index(p, q, offset_a)
+        thresholds[3 * component] = int(ALPHA[index_a])
+        thresholds[3 * component + 1] = int(BETA[_index(p, q, offset_b)])
+        tc0 = 0
+        for strength in range(1, 4):
+            tc0 |= int(TC0[(strength - 1) * 52 + index_a]) << (8 * strength)
+        thresholds[3 * component + 2] = tc0
 
 
 @kernel
 def _deblock(
-    samples: Any, slot: int, layout: Any, states: Any, first_mb: int, end_mb: int,
-    slice_table: Any, mv: Any, ref_picture: Any, transform_size_8x8_flag: Any, qp_y: Any,
-    parameters: Any, record: int, strength_record: Any, luma_record: Any, chroma_record: Any,
+    samples: Any, slot: int, layout: Any, states: Any, thresholds: Any, first_mb: int,
+    end_mb: int, slice_table: Any, mv: Any, mv32: Any, ref_picture: Any,
+    transform_size_8x8_flag: Any, qp_y: Any, parameters: Any, record: int, strength_record: Any,
+    luma_record: Any, chroma_record: Any,
 ) -> None:  # fmt: skip
     """(#avc.8.7) Filter the edges of a range of macroblocks in raster order."""
-    width_mbs = int(layout[WIDTH_MBS])
-    stride = int(layout[LUMA_STRIDE])
-    luma_base = slot * int(layout[SLOT_SIZE]) + int(layout[LUMA_OFFSET])
-    cb_base = slot * int(layout[SLOT_SIZE]) + int(layout[CB_OFFSET])
+    width_mbs = load(layout, WIDTH_MBS)
+    stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
+    base = slot * load(layout, SLOT_SIZE)
+    mb_y = first_mb // width_mbs
+    mb_x = first_mb - mb_y * width_mbs - 1
+    known = -1  # which quantisers and slice `thresholds` is for
     for mb in range(first_mb, end_mb):
-        index = int(slice_table[mb])
+        mb_x += 1
+        if mb_x == width_mbs:
+            mb_x = 0
+            mb_y += 1
+        index = load(slice_table, mb)
         if index < 0:
             continue
         row = index * FIELDS
-        disable = int(parameters[row + DISABLE_DEBLOCKING_FILTER_IDC])
+        disable = load(parameters, row + DISABLE_DEBLOCKING_FILTER_IDC)
         if disable == 1:
             continue
-        mb_x, mb_y = mb % width_mbs, mb // width_mbs
-        luma_at = luma_base + 16 * (mb_y * stride + mb_x)
-        cb_at = cb_base + 8 * (mb_y * (stride >> 1) + mb_x)
-        transform_8x8 = int(transform_size_8x8_flag[mb])
-        state = int(states[mb])
-        for direction in range(2):
-            neighbour = -1
-            if direction == VERTICAL and mb_x > 0:
-                neighbour = mb - 1
-            elif direction == HORIZONTAL and mb_y > 0:
-                neighbour = mb - width_mbs
-            if neighbour >= 0:
-                other = int(slice_table[neighbour])
-                if other < 0 or (disable == 2 and other != index):
-                    neighbour = -1
-            for edge in range(4):
-                mb_p = mb
-                if edge == 0:
-                    if neighbour < 0:
-                        continue
-                    mb_p = neighbour
-                elif state == 0:
-                    break
-                elif edge & 1 != 0 and transform_8x8 != 0:
+        left, top = -1, -1
+        if mb_x > 0:
+            left = mb - 1
+            other = load(slice_table, left)
+            if other < 0 or (disable == 2 and other != index):
+                left = -1
+        if mb_y > 0:
+            top = mb - width_mbs
+            other = load(slice_table, top)
+            if other < 0 or (disable == 2 and other != index):
+                top = -1
+        state = load(states, mb)
+        if state == 0:
+            # nearly all macroblocks at low rates: nothing to filter inside, nor towards the others
+            if left >= 0 and load(states, left) == 0 and _like(mv32, ref_picture, mb, left):
+                left = -1
+            if top >= 0 and load(states, top) == 0 and _like(mv32, ref_picture, mb, top):
+                top = -1
+            if left < 0 and top < 0:
+                continue
+        luma_at = base + load(layout, LUMA_OFFSET) + 16 * (mb_y * stride + mb_x)
+        cb_at = base + load(layout, CB_OFFSET) + 8 * (mb_y * (stride >> 1) + mb_x)
+        transform_8x8 = load(transform_size_8x8_flag, mb)
+        qp_q = load(qp_y, mb)
+        for number in range(8):
+            direction, edge = number >> 2, number & 3
+            mb_p = mb
+            if edge == 0:
+                mb_p = left if direction == VERTICAL else top
+                if mb_p < 0:
                     continue
-                strengths = _edge_strengths(states, mv, ref_picture, mb_p, mb, direction, edge)
-                if strengths == 0:
-                    continue
-                if record:
-                    for k in range(4):
-                        place = ((2 * mb + direction) * 4 + edge) * 4 + k
-                        strength_record[place] = (strengths >> (8 * k)) & 255
-                _filter_edge(
-                    samples, luma_at, cb_at, layout, mb_p, mb, direction, edge, strengths,
-                    qp_y, parameters, row, transform_8x8, record, luma_record, chroma_record,
+            elif state == 0 or (edge & 1 != 0 and transform_8x8 != 0):
+                continue
+            strengths = _edge_strengths(states, mv, ref_picture, mb_p, mb, direction, edge)
+            if strengths == 0:
+                continue
+            qp_p = load(qp_y, mb_p)
+            wanted = (index << 16) | (qp_p << 8) | qp_q
+            if wanted != known:
+                _find_thresholds(thresholds, qp_p, qp_q, parameters, row)
+                known = wanted
+            alpha, beta = load(thresholds, 0), load(thresholds, 1)
+            across, along = (1, stride) if direction == VERTICAL else (stride, 1)
+            if record != 0:
+                for k in range(4):
+                    place = ((2 * mb + direction) * 4 + edge) * 4 + k
+                    strength_record[place] = (strengths >> (8 * k)) & 255
+                edge_kernels.luma_edge(
+                    samples, luma_at + 4 * edge * across, across, along, alpha, beta, strengths,
+                    load(thresholds, 2), luma_record, ((2 * mb + direction) * 4 + edge) * 16,
+                )  # fmt: skip
+            elif alpha != 0 and beta != 0:
+                sample_kernels.luma_edge(
+                    samples, luma_at + 4 * edge * across, across, along, alpha, beta, strengths,
+                    load(thresholds, 2), luma_record, -1,
+                )  # fmt: skip
+            if edge & 1 != 0:
+                continue
+            across, along = (1, stride >> 1) if direction == VERTICAL else (stride >> 1, 1)
+            alpha, beta = load(thresholds, 3), load(thresholds, 4)
+            alpha_cr, beta_cr = load(thresholds, 6), load(thresholds, 7)
+            if record != 0:
+                edge_kernels.chroma_edges(
+                    samples, cb_at + 2 * edge * across, to_cr, across, along, alpha, beta,
+                    load(thresholds, 5), alpha_cr, beta_cr, load(thresholds, 8), strengths,
+                    chroma_record, ((4 * mb + direction) * 2 + (edge >> 1)) * 8, 32,
+                )  # fmt: skip
+            elif alpha + alpha_cr != 0 and beta + beta_cr != 0:
+                sample_kernels.chroma_edges(
+                    samples, cb_at + 2 * edge * across, to_cr, across, along, alpha, beta,
+                    load(thresholds, 5), alpha_cr, beta_cr, load(thresholds, 8), strengths,
+                    chroma_record, -1, 0,
                 )  # fmt: skip
 
 
@@ -376,10 +391,12 @@ def _run(
         slot,
         layout_of(store),
         states,
+        np.empty(9, np.int64),
         0,
         info.mbs,
         info.slice_table,
         mv,
+        mv.view(np.int32),
         ref_picture,
         info.transform_size_8x8_flag,
         info.qp_y,

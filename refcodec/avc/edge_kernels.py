@@ -2,9 +2,10 @@
 functions of vector_edges.py are measured against, and what runs where they cannot.
 
 `at` is the offset of q0 of the first sample of the edge, `across` the step from p0 to q0, `along`
-the step from sample to sample of the edge. `strengths` and `tc0` have a byte for each quarter of the
-edge, the first one lowest. `record` takes what was decided of each sample, from `record_at` on,
-unless that is negative: bit 0 filterSamplesFlag, bit 1 ap < beta, bit 2 aq < beta.
+the step from sample to sample of the edge. `strengths` has a byte for each quarter of the edge, the
+first one lowest, `tc0` a byte with t'C0 for each bS from 0 to 3. `record` takes what was decided of
+each sample, from `record_at` on, unless that is negative: bit 0 filterSamplesFlag, bit 1 ap < beta,
+bit 2 aq < beta.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def luma_edge(
                 decision |= Q_SMOOTH
             record[record_at + k] = decision
         if strength < 4:
-            limit = (tc0 >> (8 * (k >> 2))) & 255
+            limit = (tc0 >> (8 * strength)) & 255
             tc = limit
             middle = (p0 + q0 + 1) >> 1
             if p_smooth:
@@ -92,7 +93,7 @@ def chroma_edge(
         if record_at >= 0:
             record[record_at + k] = FILTERED
         if strength < 4:
-            tc = ((tc0 >> (8 * (k >> 1))) & 255) + 1
+            tc = ((tc0 >> (8 * strength)) & 255) + 1
             delta = min(max((4 * (q0 - p0) + (p1 - q1) + 4) >> 3, -tc), tc)
             samples[q - across] = clip1(p0 + delta)
             samples[q] = clip1(q0 - delta)

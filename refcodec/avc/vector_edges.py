@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import inlined
 from refcodec.avc.vectors import Code, Value, address_of, vector_function
 
 LINES = 16
@@ -72,6 +72,14 @@ def _rows(first: Value, step: Value, count: int) -> list[Value]:
 def _parts(packed: Value, order: list[int]) -> Value:
     """The four bytes of a number, each in the lanes of its part of the edge."""
     return packed.narrow(32).cast(_PART).shuffle(order)
+
+
+def _limits(tc0: Value, strengths: Value) -> Value:
+    """(#avc.8.7.2.3) t'C0 of each line by its bS, in lanes of 16 bits; `tc0` has a byte a bS."""
+    lanes = strengths.type.count
+    by_strength = [(tc0 >> (8 * k)).narrow(8).spread(lanes) for k in range(1, 4)]
+    weaker = strengths.equals(1).choose(by_strength[0], by_strength[1])
+    return strengths.equals(3).choose(by_strength[2], weaker).widen(16)
 
 
 def _filtered_lines(p1: Value, p0: Value, q0: Value, q1: Value, alpha: Value, beta: Value) -> Value:
@@ -150,14 +158,14 @@ def _filter_luma(
     middle = len(wide) // 2
     p1, p0, q0, q1 = wide[middle - 2 : middle + 2]
     filtered = _filtered_lines(p1, p0, q0, q1, alpha_lanes, beta_lanes)
-    if not strong:
-        filtered = filtered & _parts(strengths, LUMA_PARTS).differs(0)
-    with code.builder.if_then(filtered.any().value):
-        if strong:
+    if strong:
+        with code.builder.if_then(filtered.any().value):
             write(_narrowed(_strong_luma(wide, filtered, alpha_lanes, beta_lanes)))
-        else:
-            limit = _parts(tc0, LUMA_PARTS).widen(16)
-            write(_narrowed(_weak_luma(wide, filtered, beta_lanes, limit)))
+        return
+    bs = _parts(strengths, LUMA_PARTS)
+    filtered = filtered & bs.differs(0)
+    with code.builder.if_then(filtered.any().value):
+        write(_narrowed(_weak_luma(wide, filtered, beta_lanes, _limits(tc0, bs))))
 
 
 @vector_function
@@ -209,7 +217,7 @@ def _strong_across_columns(code: Code, q: Value, stride: Value, alpha: Value, be
     _filter_luma(code, lines, True, alpha, beta, alpha, alpha, write)
 
 
-@kernel
+@inlined
 def luma_edge(
     samples: Any, at: int, across: int, along: int, alpha: int, beta: int,
     strengths: int, tc0: int, record: Any, record_at: int,
@@ -243,7 +251,8 @@ def _filter_chroma(
     bs = _parts(strengths, CHROMA_PARTS * 2)
     filtered = _filtered_lines(p1, p0, q0, q1, alpha, beta) & bs.differs(0)
     with code.builder.if_then(filtered.any().value):
-        tc = _join([_parts(tc0, CHROMA_PARTS).widen(16) for tc0 in (tc0_cb, tc0_cr)]) + 1
+        half = _parts(strengths, CHROMA_PARTS)
+        tc = _join([_limits(tc0_cb, half), _limits(tc0_cr, half)]) + 1
         weak_p, weak_q = _weak_ends(p1, p0, q0, q1, tc)
         strong = bs.equals(4)
         new_p = strong.choose(((p1 << 1) + p0 + q1 + 2) >> 2, weak_p)
@@ -288,7 +297,7 @@ def _chroma_across_columns(
     )  # fmt: skip
 
 
-@kernel
+@inlined
 def chroma_edges(
     samples: Any, at: int, to_cr: int, across: int, along: int, alpha_cb: int, beta_cb: int,
     tc0_cb: int, alpha_cr: int, beta_cr: int, tc0_cr: int, strengths: int,

@@ -94,7 +94,7 @@ def test_weights(
 
 @st.composite
 def edges(draw: st.DrawFn) -> tuple[int, ...]:
-    """alpha, beta, the strengths and t'C0 of an edge: bS 4 for all of it or for none."""
+    """alpha, beta, the strengths and t'C0 by bS of an edge: bS 4 for all of it or for none."""
     strengths = 0x04040404
     if draw(st.integers(0, 2)):
         strengths = sum(draw(st.integers(0, 3)) << (8 * k) for k in range(4))
