@@ -16,7 +16,7 @@ from refcodec.avc.motion_prediction import (
     component_y,
     fill_macroblock,
     fill_rectangle,
-    macroblock_prediction,
+    median_prediction,
     neighbour_reference,
     vector,
     vector_place,
@@ -79,39 +79,46 @@ def predict_spatial_direct(
 
     mb_c, block_c: the neighbour C of the whole macroblock, or D in its place.
     """
-    reference_0 = minimum_positive(
-        neighbour_reference(ref_idx, 0, mb_a, 3),
-        minimum_positive(
-            neighbour_reference(ref_idx, 0, mb_b, 12),
-            neighbour_reference(ref_idx, 0, mb_c, block_c),
-        ),
-    )
-    reference_1 = minimum_positive(
-        neighbour_reference(ref_idx, 1, mb_a, 3),
-        minimum_positive(
-            neighbour_reference(ref_idx, 1, mb_b, 12),
-            neighbour_reference(ref_idx, 1, mb_c, block_c),
-        ),
-    )
+    a_0 = neighbour_reference(ref_idx, 0, mb_a, 3)
+    b_0 = neighbour_reference(ref_idx, 0, mb_b, 12)
+    c_0 = neighbour_reference(ref_idx, 0, mb_c, block_c)
+    a_1 = neighbour_reference(ref_idx, 1, mb_a, 3)
+    b_1 = neighbour_reference(ref_idx, 1, mb_b, 12)
+    c_1 = neighbour_reference(ref_idx, 1, mb_c, block_c)
+    if a_0 == b_0 and b_0 == c_0 and a_1 == b_1 and b_1 == c_1:
+        reference_0 = max(b_0, -1)
+        reference_1 = max(b_1, -1)
+    else:
+        reference_0 = max(minimum_positive(a_0, minimum_positive(b_0, c_0)), -1)
+        reference_1 = max(minimum_positive(a_1, minimum_positive(b_1, c_1)), -1)
     mv_0 = mv_1 = 0
     if reference_0 < 0 and reference_1 < 0:
         reference_0 = reference_1 = 0
     else:
+        at_a = vector_place(0, mb_a, 3)
+        at_b = vector_place(0, mb_b, 12)
+        at_c = vector_place(0, mb_c, block_c)
         if reference_0 >= 0:
-            mv_0 = macroblock_prediction(mv, ref_idx, 0, reference_0, mb_a, mb_b, mb_c, block_c)
-        else:
-            reference_0 = -1
+            mv_0 = median_prediction(mv, reference_0, a_0, at_a, b_0, at_b, c_0, at_c)
         if reference_1 >= 0:
-            mv_1 = macroblock_prediction(mv, ref_idx, 1, reference_1, mb_a, mb_b, mb_c, block_c)
-        else:
-            reference_1 = -1
+            mv_1 = median_prediction(
+                mv, reference_1, a_1, at_a + 16, b_1, at_b + 16, c_1, at_c + 16
+            )
 
     flags = (1 if reference_0 >= 0 else 0) + (2 if reference_1 >= 0 else 0)
-    for q in range(4):
-        if direct_blocks == ALL_BLOCKS or direct_blocks >> q & 1:
+    if direct_blocks == ALL_BLOCKS:
+        for q in range(4):
             ref_idx[8 * mb + q] = reference_0
-            ref_idx[8 * mb + 4 + q] = reference_1
+        for q in range(4, 8):
+            ref_idx[8 * mb + q] = reference_1
+        for q in range(4):
             pred_flags[4 * mb + q] = flags
+    else:
+        for q in range(4):
+            if direct_blocks >> q & 1:
+                ref_idx[8 * mb + q] = reference_0
+                ref_idx[8 * mb + 4 + q] = reference_1
+                pred_flags[4 * mb + q] = flags
 
     # Where the colocated block does not move, a vector to the first picture of a list is zero.
     zero_0 = reference_0 == 0 and mv_0 != 0

@@ -101,6 +101,8 @@ def median_prediction(
     a = int(mv[at_a]) if reference_a >= 0 else 0
     b = int(mv[at_b]) if reference_b >= 0 else 0
     c = int(mv[at_c]) if reference_c >= 0 else 0
+    if b == c or a == b:
+        return b
     return vector(
         median(component_x(a), component_x(b), component_x(c)),
         median(component_y(a), component_y(b), component_y(c)),
