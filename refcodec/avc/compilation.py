@@ -14,26 +14,58 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True, "_nrt": False}
 
 
+def _compiled(function: Function, **options: Any) -> Function:
+    """Compile a function once, whatever integers other kernels call it with.
+
+    Numba would compile it again for each literal and each width of an integer argument, and with it
+    every kernel below it.
+    """
+    compiled: Any = njit(**(_OPTIONS | options))(function)
+    if not hasattr(compiled, "get_call_template"):  # NUMBA_DISABLE_JIT=1
+        return function
+    template = compiled.get_call_template
+
+    def widened(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        return template(tuple(map(_wide, args)), {name: _wide(kws[name]) for name in kws})
+
+    compiled.get_call_template = widened
+    result: Function = compiled
+    return result
+
+
+def _wide(kind: Any) -> Any:
+    integer = isinstance(kind, types.Integer | types.IntegerLiteral)
+    return types.int64 if integer else kind
+
+
 def kernel(function: Function) -> Function:
     """Compile a function that runs without the interpreter lock; it is kept in Numba's cache."""
-    compiled: Function = njit(**_OPTIONS)(function)
-    return compiled
+    return _compiled(function)
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function that LLVM merges into the kernels that call it."""
-    compiled: Function = njit(**_OPTIONS, forceinline=True)(function)
-    return compiled
+    return _compiled(function, forceinline=True)
 
 
 @inlined
 def load(array: Any, at: int) -> int:
-    """Return an array element as a signed integer of 64 bits."""
-    return int(np.int64(array[at]))
+    """Return the array element at an index >= 0 as a signed integer of 64 bits.
+
+    With an unsigned index Numba emits no test for negative indices, which count from the end and
+    keep LLVM from seeing that neighbouring elements are neighbours.
+    """
+    return int(np.int64(array[np.uint64(at)]))
+
+
+@inlined
+def store(array: Any, at: int, value: int) -> None:
+    """Set the array element at an index >= 0; see `load`."""
+    array[np.uint64(at)] = value
