@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from refcodec import errors
+from refcodec.avc import transform, vector_transform
 from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.inter_prediction import predict_inter
@@ -47,19 +49,22 @@ from refcodec.avc.slice_table import (
     SliceTable,
 )
 from refcodec.avc.transform import (
-    add_residual4x4,
-    add_residual8x8,
     chroma_dc,
     chroma_qp,
     intra16x16_dc,
-    inverse_transform4x4,
-    inverse_transform8x8,
     level_scale4x4,
     level_scale8x8,
     scaled4x4,
 )
 
 Array = NDArray[Any]
+
+_blocks: Any = transform if getattr(config, "DISABLE_JIT", False) else vector_transform
+
+inverse_transform4x4 = _blocks.inverse_transform4x4
+inverse_transform8x8 = _blocks.inverse_transform8x8
+add_residual4x4 = _blocks.add_residual4x4
+add_residual8x8 = _blocks.add_residual8x8
 
 _INTER_LIST: Final = 3
 """Where the lists of inter macroblocks begin in LevelScale4x4."""

@@ -1,9 +1,7 @@
 """Scaling and inverse transforms (8.5): from transform coefficient levels to residual samples.
 
-The kernels write the residual r_ij of a block to an int32 array. For levels of 16 bits and weights
-of 8 bits it lies within 31 bits whatever the stream says, so nothing wraps: |d_ij| is below
-2 ** 15 * 255 * 58 * 2 ** 2, a sum of eight columns and rows below 55 times that, and it is divided
-by 64.
+Coefficients d_ij of a conforming stream have 16 bits; in others they are clipped to about that, so
+that 32 bits hold whatever follows.
 
 The standard writes scaling with two cases, a left shift for high and a rounded right shift for low
 quantisers. `(c * LevelScale << qP / 6) + half >> bits` is both at once: where the left shift wins,
@@ -77,6 +75,16 @@ def level_scale8x8(weight_scale: Array) -> Array:
     return weight_scale[:, :, None, :] * NORM_ADJUST8X8
 
 
+COEFFICIENT_LIMIT: Final = 1 << 15
+"""The largest |d_ij|."""
+
+
+@inlined
+def limited(d: int) -> int:
+    """Clip a scaled coefficient."""
+    return min(max(d, -COEFFICIENT_LIMIT), COEFFICIENT_LIMIT)
+
+
 @inlined
 def chroma_qp(qp_y: int, offset: int) -> int:
     """(#avc.8.5.8) Return QP_C of a macroblock with QP_Y, for chroma_qp_index_offset or
@@ -87,14 +95,14 @@ def chroma_qp(qp_y: int, offset: int) -> int:
 @inlined
 def scaled4x4(level: int, scale: int, exponent: int) -> int:
     """(#avc.8.5.12.1) Return d_ij of a level, with LevelScale4x4(qP % 6, i, j) and qP / 6."""
-    return ((level * scale << exponent) + 8) >> 4
+    return limited(((level * scale << exponent) + 8) >> 4)
 
 
 @inlined
 def scaled8x8(level: int, scale: int, exponent: int) -> int:
     """(#avc.8.5.13.1) Return d_ij of a level, with LevelScale8x8(qP % 6, i, j) and qP / 6. It is
     also (#avc.8.5.10) dcY_ij of f_ij, with LevelScale4x4(qP % 6, 0, 0)."""
-    return ((level * scale << exponent) + 32) >> 6
+    return limited(((level * scale << exponent) + 32) >> 6)
 
 
 @inlined
@@ -204,6 +212,19 @@ def inverse_transform4x4(
     transformed_column(f03, f13, f23, f33, residual, residual_at + 3, stride)
 
 
+@inlined
+def only_dc8x8(levels: Array, at: int, count: int) -> bool:
+    """Return whether c_00 is the only level of an 8x8 block that is not zero; count as for
+    inverse_transform8x8."""
+    if int(levels[at]) == 0 or (count != 1 and count != 4):
+        return False
+    others = 0
+    if count == 4:
+        for k in range(1, 64):
+            others |= int(levels[at + k])
+    return others == 0
+
+
 @kernel
 def inverse_transform8x8(
     levels: Array,
@@ -225,13 +246,7 @@ def inverse_transform8x8(
     scale: int32, LevelScale8x8(qP % 6, i, j) from scale_at on; exponent: qP / 6
     residual: int32, r_00 at residual_at, rows stride apart; work: int64 (64,)
     """
-    alone = count == 1
-    if count == 4:
-        others = 0
-        for k in range(1, 64):
-            others |= int(levels[at + k])
-        alone = others == 0
-    if alone and int(levels[at]) != 0:
+    if only_dc8x8(levels, at, count):
         dc = scaled8x8(int(levels[at]), int(scale[scale_at]), exponent)
         fill_residual((dc + 32) >> 6, residual, residual_at, stride, 8)
         return
@@ -317,10 +332,10 @@ def chroma_dc(levels: Array, at: int, scale: int, exponent: int, work: Array) ->
     c1 = int(levels[at + 16])
     c2 = int(levels[at + 32])
     c3 = int(levels[at + 48])
-    work[0] = ((c0 + c1 + c2 + c3) * scale << exponent) >> 5
-    work[1] = ((c0 - c1 + c2 - c3) * scale << exponent) >> 5
-    work[2] = ((c0 + c1 - c2 - c3) * scale << exponent) >> 5
-    work[3] = ((c0 - c1 - c2 + c3) * scale << exponent) >> 5
+    work[0] = limited(((c0 + c1 + c2 + c3) * scale << exponent) >> 5)
+    work[1] = limited(((c0 - c1 + c2 - c3) * scale << exponent) >> 5)
+    work[2] = limited(((c0 + c1 - c2 - c3) * scale << exponent) >> 5)
+    work[3] = limited(((c0 - c1 - c2 + c3) * scale << exponent) >> 5)
 
 
 @inlined

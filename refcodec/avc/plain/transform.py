@@ -64,6 +64,11 @@ def chroma_qp(qp_y: int, offset: int) -> int:
     return qp_i if qp_i < 30 else _CHROMA_QP_FROM_30[qp_i - 30]
 
 
+def _limited(d: Matrix) -> Matrix:
+    """Clip the coefficients of streams that do not conform."""
+    return np.minimum(np.maximum(d, -(2**15)), 2**15)
+
+
 def _exact(levels: Matrix) -> Matrix:
     return np.array(levels, object)
 
@@ -78,7 +83,7 @@ def scale4x4(c: Matrix, weight_scale: Matrix, qp: int) -> Matrix:
                 d[i, j] = scaled << (qp // 6 - 4)
             else:
                 d[i, j] = (scaled + 2 ** (3 - qp // 6)) >> (4 - qp // 6)
-    return d
+    return _limited(d)
 
 
 def scale8x8(c: Matrix, weight_scale: Matrix, qp: int) -> Matrix:
@@ -91,7 +96,7 @@ def scale8x8(c: Matrix, weight_scale: Matrix, qp: int) -> Matrix:
                 d[i, j] = scaled << (qp // 6 - 6)
             else:
                 d[i, j] = (scaled + 2 ** (5 - qp // 6)) >> (6 - qp // 6)
-    return d
+    return _limited(d)
 
 
 def _transform4(d: Matrix) -> Matrix:
@@ -154,12 +159,13 @@ def intra16x16_dc(c: Matrix, weight_scale00: int, qp: int) -> Matrix:
     f = _HADAMARD @ _exact(c) @ _HADAMARD
     scale = weight_scale00 * norm_adjust4x4(qp % 6, 0, 0)
     if qp >= 36:
-        return (f * scale) << (qp // 6 - 6)
-    return (f * scale + (1 << (5 - qp // 6))) >> (6 - qp // 6)
+        return _limited((f * scale) << (qp // 6 - 6))
+    return _limited((f * scale + (1 << (5 - qp // 6))) >> (6 - qp // 6))
 
 
 def chroma_dc(c: Matrix, weight_scale00: int, qp_c: int) -> Matrix:
     """(#avc.8.5.11) dcC of the matrix c (2, 2) of chroma DC levels."""
     signs = np.array([[1, 1], [1, -1]], object)
     f = signs @ _exact(c) @ signs
-    return ((f * (weight_scale00 * norm_adjust4x4(qp_c % 6, 0, 0))) << (qp_c // 6)) >> 5
+    scale = weight_scale00 * norm_adjust4x4(qp_c % 6, 0, 0)
+    return _limited(((f * scale) << (qp_c // 6)) >> 5)
