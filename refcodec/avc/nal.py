@@ -110,3 +110,42 @@ def nal_units(stream: Buffer) -> Iterator[memoryview]:
         if end > start:
             yield data[start:end]
         start = following
+
+
+def length_prefixed_units(sample: Buffer, length_size: int) -> Iterator[memoryview]:
+    """Yield the NAL units of a sample in which each one stands after its size, a big-endian integer
+    of `length_size` bytes (ISO/IEC 14496-15); the views share the sample's memory.
+
+    A unit whose size goes beyond the sample is cut off there.
+    """
+    data = memoryview(sample).cast("B")
+    at = 0
+    while at + length_size <= len(data):
+        start = at + length_size
+        at = start + int.from_bytes(data[at:start], "big")
+        if at > start:
+            yield data[start:at]
+
+
+def configuration_units(record: Buffer) -> tuple[int, list[bytes]]:
+    """Return the size of lengths in bytes and the parameter sets of an AVCDecoderConfigurationRecord
+    (ISO/IEC 14496-15).
+
+    Raises ValueError when the record is too short for what it says.
+    """
+    data = bytes(record)
+    if len(data) < 7:
+        raise ValueError("the record has less than seven bytes")
+    units: list[bytes] = []
+    at = 5
+    for mask in (31, 255):
+        if at >= len(data):
+            raise ValueError("the record ends before its parameter sets")
+        count, at = data[at] & mask, at + 1
+        for _ in range(count):
+            start = at + 2
+            at = start + int.from_bytes(data[at:start], "big")
+            if at > len(data):
+                raise ValueError("the record ends inside a parameter set")
+            units.append(data[start:at])
+    return (data[4] & 3) + 1, units

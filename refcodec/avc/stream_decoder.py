@@ -23,6 +23,7 @@ from refcodec.avc.active_parameters import unsupported
 from refcodec.avc.coded_sequence import CodedSequence
 from refcodec.avc.injected_picture import write_injected
 from refcodec.avc.known_parameter_sets import KnownParameterSets
+from refcodec.avc.loss import Loss
 from refcodec.avc.nal import remove_emulation_prevention
 from refcodec.avc.picture_decoding import PictureDecoding, Workspace
 from refcodec.avc.reconstruction_queue import ReconstructionQueue
@@ -67,16 +68,6 @@ class OutputPicture:
     order_count: int
     planes: tuple[Plane, Plane, Plane]
     details: PictureDetails | None
-
-
-@dataclass(slots=True)
-class Loss:
-    """What an error cost: the access units from `number` to before the next IDR picture, `pictures`
-    of them with a picture."""
-
-    number: int
-    pictures: int
-    error: errors.HypError
 
 
 @dataclass(slots=True)

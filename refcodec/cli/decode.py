@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def decode(
-    file: Annotated[Path, typer.Argument(help="HYP file; - for standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="HYP file, or plain H.264 (.264, .mp4, .mkv); - for standard input."),
+    ],
     target: Annotated[
         Path | None,
         typer.Argument(
@@ -50,12 +53,18 @@ def decode(
     model: Annotated[
         Path | None, typer.Option(help="Generator model file. [default: the installed one]")
     ] = None,
-    backend: Annotated[str, typer.Option(help="Decoder of the H.264 part: libav.")] = "libav",
+    backend: Annotated[
+        str, typer.Option(help="Decoder of the H.264 part: libav or numba.")
+    ] = "libav",
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Decode with both backends and tell where they differ first."),
+    ] = False,
     threads: Annotated[int, typer.Option(help="Threads.", min=1, max=256)] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a report as JSON.")] = False,
 ) -> None:
-    """Decode a HYP file to y4m, raw planes, or any file that libavcodec writes.
+    """Decode a HYP file, or plain H.264, to y4m, raw planes, or any file that libavcodec writes.
 
     Damage costs only the segments that it lies in: what is intact is decoded, what was lost is
     reported on standard error, and the exit code is 1. The output appears whole or not at all.
@@ -67,12 +76,16 @@ def decode(
       hyp decode film.hyp - | ffplay -        y4m into another program
       hyp decode film.hyp --hashes            the same on every machine
       hyp decode film.hyp part.y4m --start 1:00 --duration 5
+      hyp decode clip.264 --check             both decoders, sample by sample
     """
+    if check:
+        _check(file, target, model, threads, quiet, json)
+        return
     if target is None and not hashes and not json:
         raise errors.error(
             "HYP-E-CLI-03",
             element="TARGET",
-            allowed="a file to write, or --hashes, or --json",
+            allowed="a file to write, or --hashes, --check or --json",
         )
     if hashes and target is not None:
         raise errors.error(
@@ -86,8 +99,7 @@ def decode(
     begin = values.seconds(start, "--start")
     length = None if duration is None else values.seconds(duration, "--duration")
 
-    from refcodec.decoder import decode as run
-    from refcodec.decoder import sinks
+    from refcodec.decoder import decode_any, sinks
 
     generator = None
     if model is not None:
@@ -98,7 +110,7 @@ def decode(
     source: Path | BinaryIO = sys.stdin.buffer if standard else file
     total = None if standard else _length(file, begin, length)
     with Progress("Decoding", enabled=not quiet) as progress:
-        decoding = run(
+        decoding = decode_any(
             source,
             backend=backend,
             threads=threads,
@@ -133,6 +145,42 @@ def decode(
         raise typer.Exit(_exit_code(report))
 
 
+def _check(
+    file: Path, target: Path | None, model: Path | None, threads: int, quiet: bool, json: bool
+) -> None:
+    """Decode with all backends; exit code 1 where they differ or something was lost."""
+    if target is not None:
+        raise errors.error("HYP-E-CLI-03", element="--check", detail="It writes no target.")
+    check_input(file)
+    from refcodec.decoder import check
+
+    generator = None
+    if model is not None:
+        from refcodec.generator import load_model
+
+        check_input(model)
+        generator = load_model(model)
+    total = _length(file, Fraction(0), None)
+    with Progress("Comparing", enabled=not quiet) as progress:
+        report = check(
+            file,
+            threads=threads,
+            model=generator,
+            progress=lambda decoded: progress.update(float(decoded.time), total),
+        )
+    if json:
+        print_json(report.as_dict())
+    else:
+        print(report)
+        for each in report.reports:
+            if not each.intact:
+                print(each, file=sys.stderr)
+    if not report.equal:
+        raise typer.Exit(REJECTED)
+    if not report.reports[0].intact:
+        raise typer.Exit(_exit_code(report.reports[0]))
+
+
 def _exit_code(report: DecodeReport) -> int:
     """Return 3 where nothing was decoded since this decoder supports none of it, else 1."""
     unsupported = all(loss.error.klass == "unsupported" for loss in report.losses)
@@ -145,11 +193,11 @@ def _length(file: Path, begin: Fraction, length: Fraction | None) -> float | Non
     """Return the seconds that will be decoded, None where the file does not tell without being read through."""
     from refcodec.container import open_reader
 
-    with open_reader(file) as reader:
-        try:
+    try:
+        with open_reader(file) as reader:
             whole = reader.duration()
-        except errors.HypError:
-            return None
+    except errors.HypError:
+        return None
     if whole is None:
         return None
     rest = max(Fraction(0), whole - begin)

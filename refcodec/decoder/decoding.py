@@ -270,7 +270,7 @@ class Decoding(Iterator[DecodedPicture]):
         return DecodedPicture(picture, job.time, job.segment)
 
 
-def _seconds(value: Fraction | float) -> Fraction:
+def seconds(value: Fraction | float) -> Fraction:
     """Return `value` as a fraction; binary floating point is taken for the decimal number meant."""
     return Fraction(value).limit_denominator(10**6) if isinstance(value, float) else Fraction(value)
 
@@ -309,8 +309,8 @@ def decode(
         backend=backend,
         threads=threads,
         presentation=presentation,
-        start=None if start is None else _seconds(start),
-        duration=None if duration is None else _seconds(duration),
+        start=None if start is None else seconds(start),
+        duration=None if duration is None else seconds(duration),
         model=model,
         side_tracks=side_tracks,
         memory=memory,

@@ -14,7 +14,8 @@ import av
 
 from refcodec import errors
 from refcodec.container import output_file
-from refcodec.decoder.decoding import DecodedPicture, Decoding
+from refcodec.decoder.decoding import DecodedPicture
+from refcodec.decoder.opening import AnyDecoding
 from refcodec.decoder.sinks.libav import LibavSink
 from refcodec.decoder.sinks.plain import write_raw, write_y4m, y4m_header
 
@@ -31,7 +32,7 @@ class WriteReport:
 
 
 def write(
-    decoding: Decoding,
+    decoding: AnyDecoding,
     target: str | os.PathLike[str],
     *,
     form: str | None = None,
@@ -90,7 +91,7 @@ def _form(target: str | os.PathLike[str]) -> str:
 
 
 def nominal_rate(
-    decoding: Decoding, first: DecodedPicture, second: DecodedPicture | None
+    decoding: AnyDecoding, first: DecodedPicture, second: DecodedPicture | None
 ) -> Fraction:
     """Pictures a second: by picture_duration, or where that is not constant by the first two
     pictures."""
@@ -103,7 +104,7 @@ def nominal_rate(
 
 
 def _write(
-    decoding: Decoding,
+    decoding: AnyDecoding,
     first: DecodedPicture,
     stream: BinaryIO,
     form: str,
