@@ -17,6 +17,7 @@ from refcodec.avc import slice_table as st
 from refcodec.avc.nal import nal_units, remove_emulation_prevention
 from refcodec.avc.parameter_sets import avc_syntax
 from refcodec.avc.slice_table import SliceTable
+from refcodec.encoder.avc_job import deterministic_cpu
 
 SLICE_TYPES = {0: st.P, 1: st.B, 2: st.I}
 
@@ -66,6 +67,8 @@ def encode(
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = Fraction(1, 25)
     encoder.thread_count = 1
+    if (cpu := deterministic_cpu()) is not None:
+        x264_params = f"{x264_params}:asm={cpu}"
     encoder.options = {"preset": preset, "x264-params": x264_params}
     if profile:
         encoder.options = {**encoder.options, "profile": profile}
