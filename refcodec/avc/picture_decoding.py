@@ -11,6 +11,7 @@ from refcodec import errors
 from refcodec.avc import cabac_slice_data, cavlc_slice_data
 from refcodec.avc.deblocking import deblock
 from refcodec.avc.frame_slots import SlotLease, SlotPool
+from refcodec.avc.intra_availability import check_intra_availability
 from refcodec.avc.intra_modes import derive_intra_modes
 from refcodec.avc.margins import extend_margins
 from refcodec.avc.motion_vectors import derive_motion
@@ -100,6 +101,7 @@ class PictureDecoding:
         )
         parsing.parse_slice_data(rbsp, header.bit_length, index, slices, self.info, self._width_mbs)
         derive_intra_modes(index, slices, self.info, self._width_mbs)
+        check_intra_availability(index, slices, self.info, self._width_mbs)
         derive_motion(index, slices, self.info, colocated, self._width_mbs)
         return int(slices.parameters[index, END_MB])
 
