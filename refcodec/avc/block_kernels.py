@@ -121,16 +121,26 @@ def chroma_block(
 
 
 @kernel
-def mean_block(
-    samples: Any, at: int, stride: int, first: int, second: int, source_stride: int,
-    width: int, height: int,
+def copy_area(
+    samples: Any, at: int, source: int, stride: int, width: int, height: int
 ) -> None:  # fmt: skip
-    """(#avc.8.4.2.3.1) The rounded mean of two blocks at full-sample positions."""
+    """(#avc.8.4.2.2) Predict an area whose vector is one of full samples; its width is a multiple
+    of eight."""
     for y in range(height):
         for x in range(width):
-            place = y * source_stride + x
+            samples[at + y * stride + x] = samples[source + y * stride + x]
+
+
+@kernel
+def mean_area(
+    samples: Any, at: int, first: int, second: int, stride: int, width: int, height: int
+) -> None:  # fmt: skip
+    """(#avc.8.4.2.3.1) The same from both lists: the rounded mean of two areas."""
+    for y in range(height):
+        for x in range(width):
+            place = y * stride + x
             value = (load(samples, first + place) + load(samples, second + place) + 1) >> 1
-            samples[at + y * stride + x] = value
+            samples[at + place] = value
 
 
 @kernel

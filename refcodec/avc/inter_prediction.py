@@ -18,6 +18,7 @@ from refcodec.avc.side_information import (
     INTER_8X8,
     INTER_8X16,
     INTER_16X8,
+    INTER_16X16,
     LAST_INTRA,
     P_SKIP,
     SideInformation,
@@ -289,10 +290,81 @@ def _predict_block(
         )  # fmt: skip
 
 
+@inlined
+def _continues(
+    mb: int, first: int, slice_table: Any, mb_types: Any, mv32: Any, mv64: Any, ref_idx: Any
+) -> bool:
+    """Whether macroblock `mb` has the slice and motion of macroblock `first`, which is all one."""
+    if (
+        load(mv32, 32 * mb) != load(mv32, 32 * first)
+        or load(mv32, 32 * mb + 16) != load(mv32, 32 * first + 16)
+        or load(ref_idx, 8 * mb) != load(ref_idx, 8 * first)
+        or load(ref_idx, 8 * mb + 4) != load(ref_idx, 8 * first + 4)
+        or load(slice_table, mb) != load(slice_table, first)
+    ):
+        return False
+    mb_type = load(mb_types, mb)
+    if mb_type in (INTER_16X16, P_SKIP):
+        return True
+    return mb_type > LAST_INTRA and _same_motion(mv64, ref_idx, mb)
+
+
+@inlined
+def _copy_macroblocks(
+    samples: Any, base: int, layout: Any, mb: int, mb_x: int, mb_y: int, most: int,
+    slice_table: Any, mb_types: Any, mv: Any, mv32: Any, mv64: Any, ref_idx: Any, parameters: Any,
+    ref_slot: Any,
+) -> int:  # fmt: skip
+    """(#avc.8.4.2) Predict macroblock `mb`, which is all of one motion, and those behind it that have
+    the same one, at most `most`, as one area, if their vectors are of full samples in all planes, no
+    weights apply and nothing has to be clamped. Return how many that were, maybe none."""
+    index = load(slice_table, mb)
+    if load(parameters, index * FIELDS + WEIGHTED_PREDICTION) != UNWEIGHTED:
+        return 0
+    stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
+    limit_x = 16 * load(layout, WIDTH_MBS) + LUMA_BEHIND
+    limit_y = 16 * load(layout, HEIGHT_MBS) + LUMA_BEHIND
+    sources, luma0, chroma0, luma1, chroma1 = 0, 0, 0, 0, 0
+    for field in range(2):
+        reference = load(ref_idx, 8 * mb + 4 * field)
+        if reference < 0:
+            continue
+        mv_x, mv_y = load(mv, 64 * mb + 32 * field), load(mv, 64 * mb + 32 * field + 1)
+        x, y = 16 * mb_x + (mv_x >> 2), 16 * mb_y + (mv_y >> 2)
+        if (mv_x | mv_y) & 7 != 0 or x < -LUMA_BEFORE or y < -LUMA_BEFORE or y > limit_y:
+            return 0
+        most = min(most, (limit_x - x) >> 4)
+        slot = max(load(ref_slot, (2 * index + field) * LIST_SIZE + reference), 0)
+        luma1 = slot * load(layout, SLOT_SIZE) + load(layout, LUMA_OFFSET) + y * stride + x
+        chroma1 = slot * load(layout, SLOT_SIZE) + load(layout, CB_OFFSET)
+        chroma1 += (y >> 1) * (stride >> 1) + (x >> 1)
+        if sources == 0:
+            luma0, chroma0 = luma1, chroma1
+        sources += 1
+    if most < 1 or sources == 0:
+        return 0
+    count = 1
+    while count < most and _continues(mb + count, mb, slice_table, mb_types, mv32, mv64, ref_idx):
+        count += 1
+    luma_at = base + load(layout, LUMA_OFFSET) + 16 * (mb_y * stride + mb_x)
+    cb_at = base + load(layout, CB_OFFSET) + 8 * (mb_y * (stride >> 1) + mb_x)
+    if sources == 1:
+        sample_kernels.copy_area(samples, luma_at, luma0, stride, 16 * count, 16)
+        for to in range(0, to_cr + 1, to_cr):
+            sample_kernels.copy_area(samples, cb_at + to, chroma0 + to, stride >> 1, 8 * count, 8)
+    else:
+        sample_kernels.mean_area(samples, luma_at, luma0, luma1, stride, 16 * count, 16)
+        for to in range(0, to_cr + 1, to_cr):
+            sample_kernels.mean_area(
+                samples, cb_at + to, chroma0 + to, chroma1 + to, stride >> 1, 8 * count, 8
+            )
+    return count
+
+
 @kernel
 def _predict_macroblocks(
     samples: Any, slot: int, layout: Any, scratch: Any, first_mb: int, end_mb: int,
-    slice_table: Any, mb_types: Any, mv: Any, mv64: Any, ref_idx: Any, parameters: Any,
+    slice_table: Any, mb_types: Any, mv: Any, mv32: Any, mv64: Any, ref_idx: Any, parameters: Any,
     ref_slot: Any, weights: Any, implicit_weights: Any,
 ) -> None:  # fmt: skip
     """(#avc.8.4.2) Predict the inter macroblocks of a range, each in as few blocks as can be."""
@@ -300,11 +372,14 @@ def _predict_macroblocks(
     width_mbs = load(layout, WIDTH_MBS)
     mb_y = first_mb // width_mbs
     mb_x = first_mb - mb_y * width_mbs - 1
+    done = first_mb  # macroblocks before it are predicted
     for mb in range(first_mb, end_mb):
         mb_x += 1
         if mb_x == width_mbs:
             mb_x = 0
             mb_y += 1
+        if mb < done:
+            continue
         index = load(slice_table, mb)
         mb_type = load(mb_types, mb)
         if index < 0 or mb_type <= LAST_INTRA:
@@ -316,6 +391,13 @@ def _predict_macroblocks(
             width = 8
         elif mb_type >= INTER_8X8 and mb_type != P_SKIP and not _same_motion(mv64, ref_idx, mb):
             width = height = 8
+        if width + height == 32:
+            done = mb + _copy_macroblocks(
+                samples, base, layout, mb, mb_x, mb_y, min(width_mbs - mb_x, end_mb - mb),
+                slice_table, mb_types, mv, mv32, mv64, ref_idx, parameters, ref_slot,
+            )  # fmt: skip
+            if mb < done:
+                continue
         block = 0
         while block < 16:
             block_width, block_height = width, height
@@ -356,6 +438,7 @@ def predict_inter(
         info.slice_table,
         motion.mb_type,
         mv,
+        mv.view(np.int32),
         mv.view(np.int64),
         motion.ref_idx.reshape(-1),
         slices.parameters.reshape(-1),

@@ -18,7 +18,8 @@ _blocks: Any = block_kernels if _PLAIN else vector_blocks
 
 luma_block = _blocks.luma_block
 chroma_block = _blocks.chroma_block
-mean_block = _blocks.mean_block
+copy_area = _blocks.copy_area
+mean_area = _blocks.mean_area
 weight_block = _blocks.weight_block
 weight_blocks = _blocks.weight_blocks
 

@@ -226,16 +226,69 @@ def luma_block(
         _diagonal(a, stride, b, source_stride, width, height, x_frac, y_frac, average)
 
 
+def _put_area(
+    code: Code, out: Value, sources: list[Value], stride: Value, width: Value, height: Value
+) -> None:
+    """Copy an area, or the mean of two; the last vector of a row moves back to fit."""
+
+    def put(lanes: int) -> None:
+        last = width - lanes
+        vectors = (width + (lanes - 1)) >> (lanes.bit_length() - 1)
+
+        def row(state: list[Value]) -> list[Value]:
+            at, *rows = state
+
+            def piece(position: list[Value]) -> list[Value]:
+                x = position[0].minimum(last)
+                values = [code.load(source + x, lanes) for source in rows]
+                code.store(values[0] if len(values) == 1 else values[0].mean(values[1]), at + x)
+                return [position[0] + lanes]
+
+            code.loop(vectors, [width ^ width], piece)
+            return [address + stride for address in state]
+
+        code.loop(height, [out, *sources], row)
+
+    with code.builder.if_else((width > 63).value) as (wide, narrow):
+        with wide:
+            put(64)
+        with narrow, code.builder.if_else((width > 15).value) as (middle, least):
+            with middle:
+                put(16)
+            with least:
+                put(8)
+
+
+@vector_function
+def _copy_area(
+    code: Code, out: Value, source: Value, stride: Value, width: Value, height: Value
+) -> None:
+    _put_area(code, out, [source], stride, width, height)
+
+
+@vector_function
+def _mean_area(
+    code: Code, out: Value, first: Value, second: Value, stride: Value, width: Value, height: Value
+) -> None:
+    _put_area(code, out, [first, second], stride, width, height)
+
+
 @kernel
-def mean_block(
-    samples: Any, at: int, stride: int, first: int, second: int, source_stride: int,
-    width: int, height: int,
+def copy_area(
+    samples: Any, at: int, source: int, stride: int, width: int, height: int
 ) -> None:  # fmt: skip
-    """(#avc.8.4.2.3.1) The rounded mean of two blocks at full-sample positions."""
+    """(#avc.8.4.2.2) Predict an area whose vector is one of full samples."""
     a = address_of(samples)
-    _mean(
-        a + at, stride, a + first, source_stride, a + second, source_stride, width, height
-    )  # fmt: skip
+    _copy_area(a + at, a + source, stride, width, height)
+
+
+@kernel
+def mean_area(
+    samples: Any, at: int, first: int, second: int, stride: int, width: int, height: int
+) -> None:  # fmt: skip
+    """(#avc.8.4.2.3.1) The same from both lists."""
+    a = address_of(samples)
+    _mean_area(a + at, a + first, a + second, stride, width, height)
 
 
 _LOW, _HIGH = list(range(8)), list(range(8, 16))
@@ -248,10 +301,14 @@ def _both(code: Code, address: Value, to_cr: Value) -> Value:
 
 def _store_both(code: Code, samples: Value, at: Value, to_cr: Value, width: Value) -> None:
     cb, cr = samples.shuffle(_LOW), samples.shuffle(_HIGH)
-    for lanes in CHROMA_WIDTHS:
-        with code.builder.if_then(width.equals(lanes).value):
-            code.store(cb.shuffle(range(lanes)), at)
-            code.store(cr.shuffle(range(lanes)), at + to_cr)
+    builder = code.builder
+    with builder.if_else(width.equals(8).value, likely=True) as (whole, part):
+        with whole:
+            code.store(cb, at)
+            code.store(cr, at + to_cr)
+        with part:
+            code.store_first(cb, at, width, CHROMA_WIDTHS[1:])
+            code.store_first(cr, at + to_cr, width, CHROMA_WIDTHS[1:])
 
 
 @vector_function

@@ -58,6 +58,8 @@ def _vector(rng: np.random.Generator, reach: int) -> np.ndarray:
         return rng.integers(-4000, 4000, 2)
     if rng.integers(4) == 0:
         return rng.integers(-2, 3, 2) * 4
+    if rng.integers(3) == 0:
+        return rng.integers(-24, 25, 2) * 8
     return rng.integers(-reach, reach + 1, 2)
 
 
@@ -126,7 +128,7 @@ def random_case(seed: int, width_mbs: int, height_mbs: int, slices: int, roughne
         parameters[st.FILTER_OFFSET_A : st.FILTER_OFFSET_B + 1] = 2 * rng.integers(-6, 7, 2)
         parameters[st.CHROMA_QP_INDEX_OFFSET] = rng.integers(-12, 13)
         parameters[st.SECOND_CHROMA_QP_INDEX_OFFSET] = rng.integers(-12, 13)
-        method = int(rng.integers(0, 3))
+        method = int(rng.choice([st.UNWEIGHTED, st.UNWEIGHTED, st.EXPLICIT, st.IMPLICIT]))
         parameters[st.WEIGHTED_PREDICTION] = method
         parameters[st.LUMA_LOG2_WEIGHT_DENOM] = rng.integers(0, 8)
         parameters[st.CHROMA_LOG2_WEIGHT_DENOM] = rng.integers(0, 8)
@@ -167,7 +169,8 @@ def random_case(seed: int, width_mbs: int, height_mbs: int, slices: int, roughne
             motion.mb_type[mb] = motion.mb_type[mb - 1]
             for field in (motion.mv, motion.ref_idx, motion.ref_picture, info.pred_flags):
                 field[mb] = field[mb - 1]
-            motion.mv[mb] += (motion.mv[mb] != 0) * rng.integers(-1, 2)
+            if rng.integers(2):
+                motion.mv[mb] += (motion.mv[mb] != 0) * rng.integers(-1, 2)
         else:
             _random_motion(rng, case, mb, bool(bipredictive))
         if motion.mb_type[mb] in (P_SKIP, B_SKIP):

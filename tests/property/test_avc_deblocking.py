@@ -31,3 +31,11 @@ def test_pictures_are_filtered_as_the_equations_say(
     np.testing.assert_array_equal(recording.samples, expected.samples)
     parts = decisions.luma.reshape(*decisions.luma.shape[:3], 4, 4).max(-1)
     assert not (parts.astype(bool) & (decisions.strengths == 0)).any()
+    for mb, direction, edge, part in np.argwhere(decisions.strengths > 0):
+        x, y = (4 * edge, 4 * part) if direction == 0 else (4 * part, 4 * edge)
+        p = (mb, x - 1, y) if direction == 0 else (mb, x, y - 1)
+        if edge == 0:
+            p = (mb - 1, 15, y) if direction == 0 else (mb - width_mbs, x, 15)
+        assert decisions.strengths[mb, direction, edge, part] == plain.strength(
+            case.info, p, (mb, x, y)
+        )

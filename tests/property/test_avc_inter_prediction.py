@@ -13,10 +13,10 @@ from tests.property.avc_pictures import CURRENT, random_case
 
 
 @given(
-    st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 2), st.integers(1, 3),
+    st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 2), st.integers(1, 3),
     st.sampled_from([2, 40, 256]),
 )  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_macroblocks_are_predicted_as_the_equations_say(
     seed: int, width_mbs: int, height_mbs: int, slices: int, roughness: int
 ) -> None:

@@ -86,9 +86,18 @@ def test_weights(
             out, AT, STRIDE, samples, 8 * STRIDE, 16, width, height,
             denominator, weight0, weight1, offset,
         )  # fmt: skip
-        kernels.mean_block(
-            out, 60 * STRIDE, STRIDE, 4 * STRIDE, AT, STRIDE, width if width > 2 else 4, height
-        )
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(sample_arrays(), st.integers(1, 20), st.integers(1, 8), st.integers(-40, 40))
+@BIT_EXACT
+def test_areas(samples: np.ndarray, eighths: int, height: int, apart: int) -> None:
+    expected = samples.copy()
+    found = samples.copy()
+    size = (2 * STRIDE, 8 * eighths, height)
+    for kernels, out in ((block_kernels, expected), (vector_blocks, found)):
+        kernels.copy_area(out, 4 * STRIDE, AT + apart, *size)
+        kernels.mean_area(out, 21 * STRIDE, AT + apart, 60 * STRIDE, *size)
     np.testing.assert_array_equal(found, expected)
 
 
