@@ -1,8 +1,8 @@
 """The arithmetic decoding engine of CABAC (9.3.1.2, 9.3.3.2).
 
 All of its state is one int64 array, `cabac`: the states of the contexts by ctxIdx, then registers,
-room for the places of one block's levels, and from WORDS on the bytes of the slice data as 32-bit
-numbers, most significant byte first.
+room for the places of one block's levels, the slice's row of SliceTable.parameters, and from WORDS
+on the bytes of the slice data as 32-bit numbers, most significant byte first.
 
 codIOffset is kept with bits that were read ahead: `value` is codIOffset << 48 plus the `bits` next
 bits of the slice data, the first of them at place 47. Past the end zeros are read; the caller
@@ -23,7 +23,8 @@ from refcodec.avc.cabac_tables import (
     RENORMALISATION,
     TRANSITION,
 )
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load, store
+from refcodec.avc.slice_table import FIELDS
 
 Array = NDArray[Any]
 
@@ -40,7 +41,8 @@ ERROR_MB: Final = 445
 STOP_BIT: Final = 446
 """Place of rbsp_stop_one_bit, in bits from the first word."""
 PLACES: Final = 448
-WORDS: Final = 512
+PARAMETERS: Final = 512
+WORDS: Final = PARAMETERS + FIELDS
 
 _PLACE: Final = 48
 """Place of the lowest bit of codIOffset in `value`."""
@@ -50,11 +52,13 @@ _MOST: Final = 8
 State = tuple[int, int, int, int, int]
 
 
-def new_state(slice_data: bytes) -> Array:
+def new_state(slice_data: bytes, parameters: Array) -> Array:
     """Return the array of the engine for slice data that begin with the first byte of `slice_data`
-    and whose last byte has rbsp_stop_one_bit; contexts and registers are not initialised."""
+    and whose last byte has rbsp_stop_one_bit, of a slice with `parameters`; contexts and registers
+    are not initialised."""
     words = np.frombuffer(slice_data + bytes(-len(slice_data) % 4), ">u4")
     cabac = np.empty(WORDS + words.size, np.int64)
+    cabac[PARAMETERS:WORDS] = parameters
     cabac[WORDS:] = words
     last = slice_data[-1]
     cabac[STOP_BIT] = 8 * len(slice_data) - (last & -last).bit_length()
@@ -67,8 +71,8 @@ def initialise_contexts(cabac: Any, cabac_init_idc: int, slice_qp: int) -> None:
     qp = min(max(slice_qp, 0), 51)
     table = 2 * CONTEXTS * cabac_init_idc
     for context in range(CONTEXTS):
-        m = int(CONTEXT_INITIALISATION[table + 2 * context])
-        n = int(CONTEXT_INITIALISATION[table + 2 * context + 1])
+        m = load(CONTEXT_INITIALISATION, table + 2 * context)
+        n = load(CONTEXT_INITIALISATION, table + 2 * context + 1)
         state = min(max(((m * qp) >> 4) + n, 1), 126)
         if state <= 63:
             cabac[context] = 2 * (63 - state)
@@ -82,7 +86,7 @@ def slice_byte(cabac: Any, position: int) -> int:
     index = WORDS + (position >> 2)
     if index >= cabac.size:
         return 0
-    return (int(cabac[index]) >> (24 - 8 * (position & 3))) & 255
+    return (load(cabac, index) >> (24 - 8 * (position & 3))) & 255
 
 
 @kernel
@@ -101,7 +105,7 @@ def initialise_engine(cabac: Any, position: int) -> None:
     following = WORDS + ((position + count) >> 2)
     if bits < _MOST:
         if following < cabac.size:
-            value |= int(cabac[following]) << (_PLACE - 32 - bits)
+            value |= load(cabac, following) << (_PLACE - 32 - bits)
         following += 1
         bits += 32
     cabac[RANGE] = 510
@@ -113,14 +117,14 @@ def initialise_engine(cabac: Any, position: int) -> None:
 @kernel
 def bits_read(cabac: Any) -> int:
     """Return how many bits of the slice data the engine has read, as the standard counts them."""
-    return 32 * (int(cabac[POSITION]) - WORDS) - int(cabac[BITS])
+    return 32 * (load(cabac, POSITION) - WORDS) - load(cabac, BITS)
 
 
 @inlined
 def refill(cabac: Any, value: int, bits: int, position: int) -> tuple[int, int, int]:
     """Read a word ahead; return value, bits, position."""
     if position < cabac.size:
-        value |= int(cabac[position]) << (_PLACE - 32 - bits)
+        value |= load(cabac, position) << (_PLACE - 32 - bits)
     return value, bits + 32, position + 1
 
 
@@ -128,20 +132,20 @@ def refill(cabac: Any, value: int, bits: int, position: int) -> tuple[int, int, 
 def decision(cabac: Any, context: int, span: int, value: int, bits: int, position: int) -> State:
     """(#avc.9.3.3.2.1) DecodeDecision with the registers in variables: return binVal, codIRange
     (`span`), value, bits, position."""
-    state = int(cabac[context])
-    lps = int(RANGE_LPS[4 * state + (span >> 6)])
+    state = load(cabac, context)
+    lps = load(RANGE_LPS, 4 * state + (span >> 6))
     span -= lps
     rest = value - (span << _PLACE)
     if rest < 0:
-        cabac[context] = TRANSITION[state]
+        store(cabac, context, load(TRANSITION, state))
         symbol = state & 1
         shift = 1 - (span >> 8)
     else:
-        cabac[context] = TRANSITION[128 + state]
+        store(cabac, context, load(TRANSITION, 128 + state))
         symbol = (state & 1) ^ 1
         value = rest
         span = lps
-        shift = int(RENORMALISATION[lps])
+        shift = load(RENORMALISATION, lps)
     span <<= shift
     value <<= shift
     bits -= shift
@@ -174,10 +178,10 @@ def decode_decision(cabac: Any, context: int) -> int:
     symbol, span, value, bits, position = decision(
         cabac,
         context,
-        int(cabac[RANGE]),
-        int(cabac[VALUE]),
-        int(cabac[BITS]),
-        int(cabac[POSITION]),
+        load(cabac, RANGE),
+        load(cabac, VALUE),
+        load(cabac, BITS),
+        load(cabac, POSITION),
     )
     cabac[RANGE] = span
     cabac[VALUE] = value
@@ -190,16 +194,16 @@ def decode_decision(cabac: Any, context: int) -> int:
 def decode_terminate(cabac: Any) -> int:
     """(#avc.9.3.3.2.4) DecodeTerminate: return binVal. When it is 1 the last bit that was read is
     the last of the slice data or before pcm_alignment_zero_bit."""
-    span = int(cabac[RANGE]) - 2
-    value = int(cabac[VALUE])
+    span = load(cabac, RANGE) - 2
+    value = load(cabac, VALUE)
     if value >= span << _PLACE:
         return 1
     shift = 1 - (span >> 8)
-    bits = int(cabac[BITS]) - shift
+    bits = load(cabac, BITS) - shift
     value <<= shift
     cabac[RANGE] = span << shift
     if bits < _MOST:
-        value, bits, position = refill(cabac, value, bits, int(cabac[POSITION]))
+        value, bits, position = refill(cabac, value, bits, load(cabac, POSITION))
         cabac[POSITION] = position
     cabac[VALUE] = value
     cabac[BITS] = bits

@@ -28,7 +28,7 @@ from refcodec.avc.cabac_tables import (
     LUMA_16X16_DC,
     SIGNIFICANT_CONTEXT,
 )
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import kernel, load, store
 from refcodec.avc.scans import LUMA_4X4_BLOCK
 
 _PREFIX: Final = 14
@@ -51,40 +51,40 @@ def residual_block(cabac: Any, levels: Any, first: int, category: int, increment
     levels: int16, at `first` begin those of the block (or of the component, for DC), all zero;
     category: ctxBlockCat; increment: ctxIdxInc of coded_block_flag, not parsed for LUMA_8X8.
     """
-    span = int(cabac[RANGE])
-    value = int(cabac[VALUE])
-    bits = int(cabac[BITS])
-    position = int(cabac[POSITION])
+    span = load(cabac, RANGE)
+    value = load(cabac, VALUE)
+    bits = load(cabac, BITS)
+    position = load(cabac, POSITION)
     coded = 1
     count = 0
     if category != LUMA_8X8:
         coded, span, value, bits, position = decision(
-            cabac, int(CODED_CONTEXT[category]) + increment, span, value, bits, position
+            cabac, load(CODED_CONTEXT, category) + increment, span, value, bits, position
         )
     if coded:
         table = 64 * category
-        end = table + int(COEFFICIENTS[category]) - 1
+        end = table + load(COEFFICIENTS, category) - 1
         place = table
         last = 0
         while place < end:
             symbol, span, value, bits, position = decision(
-                cabac, int(SIGNIFICANT_CONTEXT[place]), span, value, bits, position
+                cabac, load(SIGNIFICANT_CONTEXT, place), span, value, bits, position
             )
             if symbol:
-                cabac[PLACES + count] = place
+                store(cabac, PLACES + count, place)
                 count += 1
                 last, span, value, bits, position = decision(
-                    cabac, int(LAST_CONTEXT[place]), span, value, bits, position
+                    cabac, load(LAST_CONTEXT, place), span, value, bits, position
                 )
                 if last:
                     break
             place += 1
         if last == 0:
-            cabac[PLACES + count] = end
+            store(cabac, PLACES + count, end)
             count += 1
         # (#avc.9.3.3.1.3) ctxIdxInc of the first bin counts levels of 1 until there is a greater
         # one, that of the others counts the greater ones
-        context = int(LEVEL_CONTEXT[category])
+        context = load(LEVEL_CONTEXT, category)
         first_bin = 1
         other_bins = 5
         most = 8 if category == CHROMA_DC else 9
@@ -124,7 +124,7 @@ def residual_block(cabac: Any, levels: Any, first: int, category: int, increment
             sign, value, bits, position = bypass(cabac, span, value, bits, position)
             if sign:
                 level = -level
-            levels[first + int(LEVEL_POSITION[int(cabac[PLACES + number])])] = level
+            store(levels, first + load(LEVEL_POSITION, load(cabac, PLACES + number)), level)
     cabac[RANGE] = span
     cabac[VALUE] = value
     cabac[BITS] = bits
@@ -143,11 +143,11 @@ def _border(total_coeff: Any, left: int, top: int, plane: int, size: int, none: 
     for i in range(size):
         coded = none
         if left >= 0:
-            coded = 1 if total_coeff[24 * left + plane + size * i + size - 1] != 0 else 0
+            coded = 1 if load(total_coeff, 24 * left + plane + size * i + size - 1) != 0 else 0
         grid |= coded << (8 * i + 8)
         coded = none
         if top >= 0:
-            coded = 1 if total_coeff[24 * top + plane + size * size - size + i] != 0 else 0
+            coded = 1 if load(total_coeff, 24 * top + plane + size * size - size + i) != 0 else 0
         grid |= coded << (i + 1)
     return grid
 
@@ -179,10 +179,10 @@ def residual(
     none = 1 if kind & INTRA else 0
     dc_left = none * 7
     if left >= 0:
-        dc_left = int(coded_dc[left])
+        dc_left = load(coded_dc, left)
     dc_top = none * 7
     if top >= 0:
-        dc_top = int(coded_dc[top])
+        dc_top = load(coded_dc, top)
     dc = 0
     some = 0
     base = 24 * mb
@@ -204,16 +204,16 @@ def residual(
                     some = 1
                     block = base + 8 * (quarter >> 1) + 2 * (quarter & 1)
                     count = min(count, 16)
-                    total_coeff[block] = count
-                    total_coeff[block + 1] = count
-                    total_coeff[block + 4] = count
-                    total_coeff[block + 5] = count
+                    store(total_coeff, block, count)
+                    store(total_coeff, block + 1, count)
+                    store(total_coeff, block + 4, count)
+                    store(total_coeff, block + 5, count)
         else:
             category = LUMA_16X16_AC if kind & INTRA_16X16 else LUMA_4X4
             grid = _border(total_coeff, left, top, 0, 4, none)
             for index in range(16):
                 if (pattern >> (index >> 2)) & 1:
-                    block = int(LUMA_4X4_BLOCK[index])
+                    block = load(LUMA_4X4_BLOCK, index)
                     at = 9 + 8 * (block >> 2) + (block & 3)
                     increment = ((grid >> (at - 1)) & 1) + 2 * ((grid >> (at - 8)) & 1)
                     count = residual_block(cabac, levels, first + 16 * block, category, increment)
@@ -222,7 +222,7 @@ def residual(
                             return -1
                         some = 1
                         grid |= 1 << at
-                        total_coeff[base + block] = count
+                        store(total_coeff, base + block, count)
     if pattern >> 4:
         for component in range(2):
             bit = 1 + component
@@ -253,6 +253,6 @@ def residual(
                         return -1
                     some = 1
                     grid |= 1 << at
-                    total_coeff[base + plane + block] = count
-    coded_dc[mb] = dc
+                    store(total_coeff, base + plane + block, count)
+    store(coded_dc, mb, dc)
     return 1 if some != 0 or dc != 0 else 0

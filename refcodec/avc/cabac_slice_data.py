@@ -11,6 +11,7 @@ from refcodec.avc import cabac_syntax_elements as element
 from refcodec.avc.cabac_engine import (
     ERROR_MB,
     ERROR_VALUE,
+    PARAMETERS,
     STOP_BIT,
     bits_read,
     decode_decision,
@@ -28,7 +29,7 @@ from refcodec.avc.cabac_tables import (
     CTX_MVD_Y,
     CTX_TRANSFORM_SIZE_8X8_FLAG,
 )
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load, store
 from refcodec.avc.macroblock_types import (
     B_INTER_TYPES,
     B_PRED_FLAGS,
@@ -70,7 +71,6 @@ from refcodec.avc.slice_table import (
     CABAC_INIT_IDC,
     DIRECT_8X8_INFERENCE,
     END_MB,
-    FIELDS,
     FIRST_MB,
     NUM_REF_IDX_L0,
     NUM_REF_IDX_L1,
@@ -112,6 +112,8 @@ _ERRORS: Final[dict[int, tuple[str, str]]] = {
 }
 _WITH_VALUE: Final = (REF_IDX_L0, REF_IDX_L1, LEVEL)
 
+_CLEARED: Final = 16
+"""Macroblocks that are made ready at a time."""
 _I_PCM_PATTERN: Final = 15 + 32
 _I_PCM_DC: Final = 7
 _NO_PATTERN: Final = 15
@@ -136,10 +138,10 @@ def parse_slice_data(
     on after the last macroblock, -05 when a macroblock is there already or not in the picture. The
     macroblocks before END_MB are whole then.
     """
-    parameters = slices.parameters.reshape(-1)
+    parameters = slices.parameters[index]
     start = (bit_offset + 7) >> 3
     data = rbsp[start:].tobytes().rstrip(b"\0")
-    parameters[FIELDS * index + END_MB] = parameters[FIELDS * index + FIRST_MB]
+    parameters[END_MB] = parameters[FIRST_MB]
     alignment = -bit_offset & 7
     if not data:
         raise errors.error(
@@ -150,13 +152,12 @@ def parse_slice_data(
         raise errors.error(
             _INVALID, bit_offset=bit_offset, element="cabac_alignment_one_bit", value=0, allowed=1
         )
-    cabac = new_state(data)
+    cabac = new_state(data, parameters)
     motion = info.motion
     status = slice_data(
         cabac,
         index,
         width_mbs,
-        parameters,
         info.slice_table,
         motion.mb_type,
         motion.ref_idx.reshape(-1),
@@ -175,14 +176,15 @@ def parse_slice_data(
         info.levels,
         info.levels_used,
     )
+    parameters[END_MB] = cabac[PARAMETERS + END_MB]
     if status != OK:
         identifier, name = _ERRORS[status]
         raise errors.error(
             identifier,
             bit_offset=8 * start + min(bits_read(cabac), 8 * len(data)),
             element=name,
-            value=int(cabac[ERROR_VALUE]) if status in _WITH_VALUE else None,
-            detail=f"Macroblock {int(cabac[ERROR_MB])}.",
+            value=load(cabac, ERROR_VALUE) if status in _WITH_VALUE else None,
+            detail=f"Macroblock {load(cabac, ERROR_MB)}.",
         )
 
 
@@ -191,7 +193,6 @@ def slice_data(
     cabac: Any,
     index: int,
     width_mbs: int,
-    parameters: Any,
     slice_table: Any,
     mb_type: Any,
     ref_idx: Any,
@@ -210,68 +211,73 @@ def slice_data(
     levels: Any,
     levels_used: Any,
 ) -> int:
-    """(#avc.7.3.4) slice_data: return OK or what is wrong. Arrays are those of SideInformation and
-    SliceTable with one dimension."""
-    row = FIELDS * index
-    slice_type = int(parameters[row + SLICE_TYPE])
+    """(#avc.7.3.4) slice_data: return OK or what is wrong. Arrays are those of SideInformation with
+    one dimension."""
+    slice_type = load(cabac, PARAMETERS + SLICE_TYPE)
     skip_context = CTX_MB_SKIP_FLAG_B if slice_type == B else CTX_MB_SKIP_FLAG_P
     skip_type = B_SKIP if slice_type == B else P_SKIP
-    qp = int(parameters[row + SLICE_QP])
-    initialise_contexts(cabac, int(parameters[row + CABAC_INIT_IDC]), qp)
+    qp = load(cabac, PARAMETERS + SLICE_QP)
+    initialise_contexts(cabac, load(cabac, PARAMETERS + CABAC_INIT_IDC), qp)
     initialise_engine(cabac, 0)
-    mb = int(parameters[row + FIRST_MB])
+    mb = load(cabac, PARAMETERS + FIRST_MB)
     # whether mb_qp_delta of the previous macroblock in the slice is not 0
     qp_changed = 0
+    column = mb % width_mbs
+    cleared = mb
     end_of_slice_flag = 0
     while end_of_slice_flag == 0:
         cabac[ERROR_MB] = mb
-        used = int(levels_used[0])
-        if mb < 0 or mb >= slice_table.size or slice_table[mb] != NOT_DECODED:
+        used = load(levels_used, 0)
+        if mb < 0 or mb >= slice_table.size or load(slice_table, mb) != NOT_DECODED:
             return NOT_FREE
-        left = mb - 1 if mb % width_mbs != 0 and slice_table[mb - 1] == index else -1
+        left = mb - 1
+        if column == 0 or load(slice_table, left) != index:
+            left = -1
+        column += 1
+        if column == width_mbs:
+            column = 0
         top = mb - width_mbs
-        if top < 0 or slice_table[top] != index:
+        if top < 0 or load(slice_table, top) != index:
             top = -1
 
-        sub_mb = 4 * mb
-        for quarter in range(4):
-            sub_mb_type[sub_mb + quarter] = SUB_8X8
-            pred_flags[sub_mb + quarter] = 0
-        for entry in range(8):
-            ref_idx[8 * mb + entry] = -1
-        for entry in range(64):
-            mvd[64 * mb + entry] = 0
-        for block in range(16):
-            rem_intra_pred_mode[16 * mb + block] = -1
-        for block in range(24):
-            total_coeff[24 * mb + block] = 0
-        intra16x16_pred_mode[mb] = 0
-        intra_chroma_pred_mode[mb] = 0
-        coded_block_pattern[mb] = 0
-        transform_size_8x8_flag[mb] = 0
-        coded_dc[mb] = 0
-        level_offset[mb] = -1
+        if mb == cleared:
+            cleared = _clear(
+                mb,
+                slice_table,
+                ref_idx,
+                sub_mb_type,
+                pred_flags,
+                mvd,
+                rem_intra_pred_mode,
+                intra16x16_pred_mode,
+                intra_chroma_pred_mode,
+                coded_block_pattern,
+                transform_size_8x8_flag,
+                total_coeff,
+                coded_dc,
+                level_offset,
+            )
 
         mb_skip_flag = 0
         if slice_type != I:
             # (#avc.9.3.3.1.1.1)
             context = skip_context
-            if left >= 0 and mb_type[left] != skip_type:
+            if left >= 0 and load(mb_type, left) != skip_type:
                 context += 1
-            if top >= 0 and mb_type[top] != skip_type:
+            if top >= 0 and load(mb_type, top) != skip_type:
                 context += 1
             mb_skip_flag = decode_decision(cabac, context)
         if mb_skip_flag:
-            mb_type[mb] = skip_type
-            qp_y[mb] = qp
+            store(mb_type, mb, skip_type)
+            store(qp_y, mb, qp)
             qp_changed = 0
             if slice_type == B:
                 for quarter in range(4):
-                    sub_mb_type[sub_mb + quarter] = SUB_DIRECT
+                    store(sub_mb_type, 4 * mb + quarter, SUB_DIRECT)
             else:
                 for quarter in range(4):
-                    pred_flags[sub_mb + quarter] = 1
-                    ref_idx[8 * mb + quarter] = 0
+                    store(pred_flags, 4 * mb + quarter, 1)
+                    store(ref_idx, 8 * mb + quarter, 0)
         else:
             status = macroblock_layer(
                 cabac,
@@ -280,8 +286,6 @@ def slice_data(
                 top,
                 qp,
                 qp_changed,
-                row,
-                parameters,
                 mb_type,
                 ref_idx,
                 sub_mb_type,
@@ -304,21 +308,70 @@ def slice_data(
             qp_changed = status >> 6
             qp = status & 63
         end_of_slice_flag = decode_terminate(cabac)
-        if bits_read(cabac) > cabac[STOP_BIT] + 1:
+        if bits_read(cabac) > load(cabac, STOP_BIT) + 1:
             # the macroblock may come again in another slice
             levels_used[0] = used
             return TRUNCATED
-        slice_table[mb] = index
+        store(slice_table, mb, index)
         mb += 1
-        parameters[row + END_MB] = mb
+        cabac[PARAMETERS + END_MB] = mb
     # The last bit that was read is rbsp_stop_one_bit. x264 marks pictures with a bit of its own among
     # the rbsp_alignment_zero_bit after it, so these are not looked at.
     last = bits_read(cabac) - 1
-    if last >> 3 != int(cabac[STOP_BIT]) >> 3:
+    if last >> 3 != load(cabac, STOP_BIT) >> 3:
         return EXCESS
     if (slice_byte(cabac, last >> 3) >> (7 - (last & 7))) & 1 == 0:
         return EXCESS
     return OK
+
+
+@kernel
+def _clear(
+    first: int,
+    slice_table: Any,
+    ref_idx: Any,
+    sub_mb_type: Any,
+    pred_flags: Any,
+    mvd: Any,
+    rem_intra_pred_mode: Any,
+    intra16x16_pred_mode: Any,
+    intra_chroma_pred_mode: Any,
+    coded_block_pattern: Any,
+    transform_size_8x8_flag: Any,
+    total_coeff: Any,
+    coded_dc: Any,
+    level_offset: Any,
+) -> int:
+    """Make the entries of some macroblocks from `first` on those of a macroblock without any syntax
+    element, and return the address after them. They end before one that is decoded."""
+    end = first + 1
+    while end < slice_table.size and end < first + _CLEARED and slice_table[end] == NOT_DECODED:
+        end += 1
+    for entry in range(4 * first, 4 * end):
+        store(sub_mb_type, entry, SUB_8X8)
+    for entry in range(4 * first, 4 * end):
+        store(pred_flags, entry, 0)
+    for entry in range(8 * first, 8 * end):
+        store(ref_idx, entry, -1)
+    for entry in range(64 * first, 64 * end):
+        store(mvd, entry, 0)
+    for entry in range(16 * first, 16 * end):
+        store(rem_intra_pred_mode, entry, -1)
+    for entry in range(24 * first, 24 * end):
+        store(total_coeff, entry, 0)
+    for entry in range(first, end):
+        store(intra16x16_pred_mode, entry, 0)
+    for entry in range(first, end):
+        store(intra_chroma_pred_mode, entry, 0)
+    for entry in range(first, end):
+        store(coded_block_pattern, entry, 0)
+    for entry in range(first, end):
+        store(transform_size_8x8_flag, entry, 0)
+    for entry in range(first, end):
+        store(coded_dc, entry, 0)
+    for entry in range(first, end):
+        store(level_offset, entry, -1)
+    return end
 
 
 @kernel
@@ -329,8 +382,6 @@ def macroblock_layer(
     top: int,
     qp: int,
     qp_changed: int,
-    row: int,
-    parameters: Any,
     mb_type: Any,
     ref_idx: Any,
     sub_mb_type: Any,
@@ -351,11 +402,11 @@ def macroblock_layer(
     """(#avc.7.3.5) macroblock_layer: return QP_Y, plus 64 when mb_qp_delta is not 0, or minus what
     is wrong.
 
-    left, top: addresses of mbAddrA and mbAddrB, -1 where not available; qp: QP_Y,PRED; row: that of
-    the slice in `parameters`. The macroblock's entries are those of one without any syntax element.
+    left, top: addresses of mbAddrA and mbAddrB, -1 where not available; qp: QP_Y,PRED. The
+    macroblock's entries are those of one without any syntax element.
     """
-    slice_type = int(parameters[row + SLICE_TYPE])
-    first = int(levels_used[0])
+    slice_type = load(cabac, PARAMETERS + SLICE_TYPE)
+    first = load(levels_used, 0)
     pattern = 0
 
     # mb_type; `intra_type` counts as in I slices
@@ -364,41 +415,41 @@ def macroblock_layer(
     if slice_type == I:
         # (#avc.9.3.3.1.1.3)
         increment = 0
-        if left >= 0 and mb_type[left] > I_8X8:
+        if left >= 0 and load(mb_type, left) > I_8X8:
             increment += 1
-        if top >= 0 and mb_type[top] > I_8X8:
+        if top >= 0 and load(mb_type, top) > I_8X8:
             increment += 1
         intra_type = element.intra_mb_type(cabac, increment)
     elif slice_type == B:
         increment = 0
-        if left >= 0 and mb_type[left] != B_SKIP and mb_type[left] != B_DIRECT_16X16:
+        if left >= 0 and load(mb_type, left) != B_SKIP and load(mb_type, left) != B_DIRECT_16X16:
             increment += 1
-        if top >= 0 and mb_type[top] != B_SKIP and mb_type[top] != B_DIRECT_16X16:
+        if top >= 0 and load(mb_type, top) != B_SKIP and load(mb_type, top) != B_DIRECT_16X16:
             increment += 1
         number = element.b_mb_type(cabac, increment)
         intra_type = number - B_INTER_TYPES
         if intra_type < 0:
-            shape = int(B_SHAPE[number])
+            shape = load(B_SHAPE, number)
             for quarter in range(4):
                 pred_flags[4 * mb + quarter] = B_PRED_FLAGS[4 * number + quarter]
     else:
         number = element.p_mb_type(cabac)
         intra_type = number - P_INTER_TYPES
         if intra_type < 0:
-            shape = int(P_SHAPE[number])
+            shape = load(P_SHAPE, number)
             for quarter in range(4):
                 pred_flags[4 * mb + quarter] = P_PRED_FLAGS[4 * number + quarter]
     if intra_type >= 0:
-        shape = int(I_SHAPE[intra_type])
+        shape = load(I_SHAPE, intra_type)
 
     if shape == I_PCM:
-        mb_type[mb] = I_PCM
-        coded_block_pattern[mb] = _I_PCM_PATTERN
+        store(mb_type, mb, I_PCM)
+        store(coded_block_pattern, mb, _I_PCM_PATTERN)
         coded_dc[mb] = _I_PCM_DC
-        qp_y[mb] = 0
+        store(qp_y, mb, 0)
         for block in range(24):
             total_coeff[24 * mb + block] = 16
-        level_offset[mb] = first
+        store(level_offset, mb, first)
         status = _pcm_samples(cabac, first, levels)
         if status != OK:
             return -status
@@ -406,11 +457,11 @@ def macroblock_layer(
         return qp
 
     # whether transform_size_8x8_flag may follow coded_block_pattern
-    transform_8x8 = int(parameters[row + TRANSFORM_8X8_MODE])
+    transform_8x8 = load(cabac, PARAMETERS + TRANSFORM_8X8_MODE)
     flag_context = CTX_TRANSFORM_SIZE_8X8_FLAG
-    if left >= 0 and transform_size_8x8_flag[left] != 0:
+    if left >= 0 and load(transform_size_8x8_flag, left) != 0:
         flag_context += 1
-    if top >= 0 and transform_size_8x8_flag[top] != 0:
+    if top >= 0 and load(transform_size_8x8_flag, top) != 0:
         flag_context += 1
     flag = 0
     kind = 0
@@ -426,38 +477,38 @@ def macroblock_layer(
                     rem_intra_pred_mode[16 * mb + quarter] = element.intra_pred_mode(cabac)
             else:
                 for block in range(16):
-                    rem_intra_pred_mode[16 * mb + int(LUMA_4X4_BLOCK[block])] = (
+                    rem_intra_pred_mode[16 * mb + load(LUMA_4X4_BLOCK, block)] = (
                         element.intra_pred_mode(cabac)
                     )
         else:
             kind = INTRA + INTRA_16X16
             intra16x16_pred_mode[mb] = I_16X16_PRED_MODE[intra_type]
-            pattern = int(I_CODED_BLOCK_PATTERN[intra_type])
+            pattern = load(I_CODED_BLOCK_PATTERN, intra_type)
         # (#avc.9.3.3.1.1.8) the mode is 0 in all macroblocks that have none
         increment = 0
-        if left >= 0 and intra_chroma_pred_mode[left] != 0:
+        if left >= 0 and load(intra_chroma_pred_mode, left) != 0:
             increment += 1
-        if top >= 0 and intra_chroma_pred_mode[top] != 0:
+        if top >= 0 and load(intra_chroma_pred_mode, top) != 0:
             increment += 1
         intra_chroma_pred_mode[mb] = element.intra_chroma_pred_mode(cabac, increment)
     elif shape == B_DIRECT_16X16:
         for quarter in range(4):
-            sub_mb_type[4 * mb + quarter] = SUB_DIRECT
-        if parameters[row + DIRECT_8X8_INFERENCE] == 0:
+            store(sub_mb_type, 4 * mb + quarter, SUB_DIRECT)
+        if cabac[PARAMETERS + DIRECT_8X8_INFERENCE] == 0:
             transform_8x8 = 0
     else:
         if shape == INTER_8X8:
             for quarter in range(4):
                 if slice_type == B:
                     number = element.b_sub_mb_type(cabac)
-                    sub_shape = int(B_SUB_SHAPE[number])
+                    sub_shape = load(B_SUB_SHAPE, number)
                     pred_flags[4 * mb + quarter] = B_SUB_PRED_FLAGS[number]
                 else:
-                    sub_shape = int(P_SUB_SHAPE[element.p_sub_mb_type(cabac)])
+                    sub_shape = load(P_SUB_SHAPE, element.p_sub_mb_type(cabac))
                     pred_flags[4 * mb + quarter] = 1
-                sub_mb_type[4 * mb + quarter] = sub_shape
+                store(sub_mb_type, 4 * mb + quarter, sub_shape)
                 if sub_shape == SUB_DIRECT:
-                    if parameters[row + DIRECT_8X8_INFERENCE] == 0:
+                    if cabac[PARAMETERS + DIRECT_8X8_INFERENCE] == 0:
                         transform_8x8 = 0
                 elif sub_shape != SUB_8X8:
                     transform_8x8 = 0
@@ -467,8 +518,8 @@ def macroblock_layer(
             left,
             top,
             shape,
-            int(parameters[row + NUM_REF_IDX_L0]),
-            int(parameters[row + NUM_REF_IDX_L1]),
+            load(cabac, PARAMETERS + NUM_REF_IDX_L0),
+            load(cabac, PARAMETERS + NUM_REF_IDX_L1),
             sub_mb_type,
             pred_flags,
             ref_idx,
@@ -476,22 +527,22 @@ def macroblock_layer(
         )
         if status != OK:
             return -status
-    mb_type[mb] = shape
+    store(mb_type, mb, shape)
 
     if shape != I_16X16:
         pattern_left = _NO_PATTERN
         if left >= 0:
-            pattern_left = int(coded_block_pattern[left])
+            pattern_left = load(coded_block_pattern, left)
         pattern_top = _NO_PATTERN
         if top >= 0:
-            pattern_top = int(coded_block_pattern[top])
+            pattern_top = load(coded_block_pattern, top)
         pattern = element.coded_block_pattern(cabac, pattern_left, pattern_top)
         if transform_8x8 and pattern & 15:
             flag = decode_decision(cabac, flag_context)
     if flag:
         kind += TRANSFORM_8X8
-        transform_size_8x8_flag[mb] = 1
-    coded_block_pattern[mb] = pattern
+        store(transform_size_8x8_flag, mb, 1)
+    store(coded_block_pattern, mb, pattern)
 
     result = qp
     if pattern != 0 or shape == I_16X16:
@@ -501,14 +552,14 @@ def macroblock_layer(
         qp = (qp + delta + 52) % 52
         result = qp + 64 if delta != 0 else qp
         for entry in range(LEVELS_PER_MB):
-            levels[first + entry] = 0
+            store(levels, first + entry, 0)
         status = residual(cabac, mb, left, top, kind, pattern, first, total_coeff, coded_dc, levels)
         if status < 0:
             return -LEVEL
         if status > 0:
-            level_offset[mb] = first
+            store(level_offset, mb, first)
             levels_used[0] = first + LEVELS_PER_MB
-    qp_y[mb] = qp
+    store(qp_y, mb, qp)
     return result
 
 
@@ -556,41 +607,41 @@ def _motion(
         for quarter in range(4):
             if (across == 2 and quarter & 1) or (down == 2 and quarter & 2):
                 continue
-            if (int(pred_flags[4 * mb + quarter]) >> list_number) & 1:
+            if (load(pred_flags, 4 * mb + quarter) >> list_number) & 1:
                 index = 0
                 if entries > 1:
                     # (#avc.9.3.3.1.1.6) ref_idx is -1 where the list is not used or direct
                     increment = 0
                     if quarter & 1:
-                        if ref_idx[own + quarter - 1] > 0:
+                        if load(ref_idx, own + quarter - 1) > 0:
                             increment = 1
-                    elif left >= 0 and ref_idx[8 * left + 4 * list_number + quarter + 1] > 0:
+                    elif left >= 0 and load(ref_idx, 8 * left + 4 * list_number + quarter + 1) > 0:
                         increment = 1
                     if quarter & 2:
-                        if ref_idx[own + quarter - 2] > 0:
+                        if load(ref_idx, own + quarter - 2) > 0:
                             increment += 2
-                    elif top >= 0 and ref_idx[8 * top + 4 * list_number + quarter + 2] > 0:
+                    elif top >= 0 and load(ref_idx, 8 * top + 4 * list_number + quarter + 2) > 0:
                         increment += 2
                     index = element.ref_idx(cabac, increment, entries)
                     if index >= entries:
                         cabac[ERROR_VALUE] = index
                         return REF_IDX_L0 + list_number
-                ref_idx[own + quarter] = index
+                store(ref_idx, own + quarter, index)
                 if across == 2:
-                    ref_idx[own + quarter + 1] = index
+                    store(ref_idx, own + quarter + 1, index)
                 if down == 2:
-                    ref_idx[own + quarter + 2] = index
+                    store(ref_idx, own + quarter + 2, index)
                     if across == 2:
-                        ref_idx[own + 3] = index
+                        store(ref_idx, own + 3, index)
     for list_number in range(2):
         for quarter in range(4):
             if (across == 2 and quarter & 1) or (down == 2 and quarter & 2):
                 continue
-            if (int(pred_flags[4 * mb + quarter]) >> list_number) & 1:
+            if (load(pred_flags, 4 * mb + quarter) >> list_number) & 1:
                 width = 2 * across
                 height = 2 * down
                 if shape == INTER_8X8:
-                    sub_shape = int(sub_mb_type[4 * mb + quarter])
+                    sub_shape = load(sub_mb_type, 4 * mb + quarter)
                     if sub_shape in (SUB_4X8, SUB_4X4):
                         width = 1
                     if sub_shape in (SUB_8X4, SUB_4X4):
@@ -608,7 +659,7 @@ def _motion(
 
 @inlined
 def _magnitude(mvd: Any, entry: int) -> int:
-    return abs(int(mvd[entry]))
+    return abs(load(mvd, entry))
 
 
 @kernel
@@ -652,6 +703,6 @@ def _vector_difference(
     for j in range(height):
         for i in range(width):
             entry = own + 2 * (block + 4 * j + i)
-            mvd[entry] = x
-            mvd[entry + 1] = y
+            store(mvd, entry, x)
+            store(mvd, entry + 1, y)
     return 0
