@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from refcodec.intnet import kernels
 from refcodec.intnet.graph import Network, Node
-from refcodec.intnet.strips import Prepared, Product, Tensor, Workspace
+from refcodec.intnet.strips import Addition, Local, Prepared, Product, Tensor, Toolkit, Workspace
 
 
 def make_product(node: Node, weight: NDArray[np.int16], _: tuple[int, int]) -> Product:
@@ -24,7 +24,7 @@ def make_product(node: Node, weight: NDArray[np.int16], _: tuple[int, int]) -> P
     matrix = np.ascontiguousarray(weight.T.astype(np.float32))
     inputs, outputs = matrix.shape
 
-    def product(x: Tensor, out: Tensor, workspace: Workspace) -> None:
+    def product(x: Local, out: Local, workspace: Workspace, _: Addition | None) -> None:
         count = len(x)
         given = workspace.take("float32 input", (count, inputs), np.float32)
         total = workspace.take("float32 output", (count, outputs), np.float32)
@@ -46,7 +46,7 @@ def _one_thread() -> AbstractContextManager[object]:
     return context
 
 
-prepared = Prepared(make_product, around=_one_thread)
+prepared = Prepared(Toolkit(make_product), around=_one_thread)
 
 
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from refcodec.intnet import kernels
 from refcodec.intnet.graph import Network, Node
-from refcodec.intnet.strips import Prepared, Product, Tensor, Workspace
+from refcodec.intnet.strips import Addition, Local, Prepared, Product, Tensor, Toolkit, Workspace
 
 
 def make_product(node: Node, weight: NDArray[np.int16], _: tuple[int, int]) -> Product:
     """Prepare a convolution for `kernels.mix`."""
 
-    def product(x: Tensor, out: Tensor, _: Workspace) -> None:
+    def product(x: Local, out: Local, _: Workspace, __: Addition | None) -> None:
         kernels.mix(x, weight, node.bias, node.multiplier, node.shift, node.lo, node.hi, out)
 
     return product
 
 
-prepared = Prepared(make_product)
+prepared = Prepared(Toolkit(make_product))
 
 
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:

@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 from refcodec.intnet import kernels, vector_depthwise
 from refcodec.intnet.graph import Network, Node
 from refcodec.intnet.strips import (
+    Addition,
     Filter,
+    Local,
     MakeProduct,
     Prepared,
     Product,
     Tensor,
+    Toolkit,
     Workspace,
     plain_filter,
 )
 from refcodec.intnet.vector_kernels import (
+    ADDED,
     AVX2,
+    INT16,
     PRODUCTS,
+    UINT8,
     VNNI8,
     VNNI16,
     InstructionSet,
@@ -83,7 +89,11 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
         fallback = np.ascontiguousarray(weight)
 
         def product(
-            x: Tensor, out: Tensor, workspace: Workspace, _: object = (packed, constants)
+            x: Local,
+            out: Local,
+            workspace: Workspace,
+            addition: Addition | None,
+            _: object = (packed, constants),
         ) -> None:
             count = len(x)
             if count < s.rows:
@@ -92,12 +102,16 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
                 )
                 return
             given: NDArray[np.generic] = x
-            if s.bytes == 1:
+            if s.bytes == 1 and x.dtype != np.uint8:
                 given = workspace.take("uint8 input", (count, steps * s.depth), np.uint8)
                 pack_uint8(x, lo, given)
             elif inputs != steps * s.depth:
                 given = workspace.take("int16 input", (count, steps * s.depth))
                 given[:, :inputs] = x
+            form, other, sum_lo, sum_hi = INT16 if out.dtype == np.int16 else UINT8, 0, 0, 0
+            if addition is not None:
+                form, other = ADDED, addition.other.ctypes.data - out.ctypes.data
+                sum_lo, sum_hi = addition.lo, addition.hi
             run(
                 given.ctypes.data,
                 given.strides[0],
@@ -106,6 +120,10 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
                 out.ctypes.data,
                 out.strides[0],
                 outputs,
+                form,
+                other,
+                sum_lo,
+                sum_hi,
             )
 
         return product
@@ -123,7 +141,7 @@ def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
         weight, node.bias.astype(np.int32), node.multiplier.astype(np.int32)
     )
 
-    def filter_rows(padded: Tensor, out: Tensor) -> None:
+    def filter_rows(padded: Tensor, out: Local) -> None:
         rows, width = out.shape[:2]
         vector_depthwise.depthwise(
             padded.ctypes.data,
@@ -135,6 +153,7 @@ def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
             rows,
             width,
             channels,
+            int(out.dtype == np.uint8),
         )
 
     return filter_rows
@@ -143,7 +162,16 @@ def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
 @cache
 def prepared(name: str) -> Prepared:
     """Return the store of networks prepared for the backend `name`."""
-    return Prepared(_make_product(SETS[name]), _make_filter)
+    sets = SETS[name]
+    return Prepared(
+        Toolkit(
+            _make_product(sets),
+            _make_filter,
+            packs=sets[0].bytes == 1,
+            adds=True,
+            positions=max(s.rows for s in sets),
+        )
+    )
 
 
 def evaluate_vnni(

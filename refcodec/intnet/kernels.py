@@ -31,6 +31,18 @@ def requantise(x: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any) 
 
 
 @_kernel
+def requantise_uint8(x: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any) -> None:
+    """(#net.requantise) As `requantise`; out uint8 (N, C) holds the result less `lo`."""
+    count, channels = x.shape
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    for n in range(count):
+        for c in range(channels):
+            value = shift32(add32(mul32(x[n, c], multiplier[c]), rounding), amount)
+            out[n, c] = np.uint8(add32(clamp32(value, low, high), -low))
+
+
+@_kernel
 def requantise_padded(
     x: Any, first: int, multiplier: Any, shift: int, lo: int, hi: int, out: Any
 ) -> None:

@@ -65,23 +65,34 @@ def make_groups(network: Network) -> list[Group]:
 
 
 class _Sizes:
-    """Labels tensors of certainly equal size: a shuffle makes a new label from its input's, a crop takes one over."""
+    """Labels tensors of certainly equal size: a shuffle makes a new label from its input's, a crop takes one over.
+
+    Inputs are told apart, as a caller may scale each differently, until an addition or a concatenation says
+    that they are equal.
+    """
 
     def __init__(self, network: Network) -> None:
-        # inputs are told apart: a caller may scale each differently
+        self._equal: dict[object, object] = {}
         self._labels: dict[str, object] = {
             item.name: ("input", item.name) for item in network.inputs
         }
         for node in network.nodes:
-            label = self._labels[node.inputs[0]]
+            label = self[node.inputs[0]]
             if node.op in ("pixel_shuffle", "space_to_depth"):
                 label = (node.op, node.factor, label)
             elif node.op == "crop_like":
-                label = self._labels[node.inputs[1]]
+                label = self[node.inputs[1]]
+            elif node.op in ("add", "concat"):
+                for other in node.inputs[1:]:
+                    if self[other] != label:
+                        self._equal[self[other]] = label
             self._labels[node.output] = label
 
     def __getitem__(self, name: str) -> object:
-        return self._labels[name]
+        label = self._labels[name]
+        while label in self._equal:
+            label = self._equal[label]
+        return label
 
 
 def _joins(
@@ -98,7 +109,8 @@ def _joins(
         return inputs[0] in made and size_of[inputs[0]] == base
     if node.op not in POINTWISE:
         return False
-    return size_of[node.output] == base and any(name in made for name in inputs)
+    # what it reads of other groups is complete: they are evaluated before
+    return size_of[node.output] == base
 
 
 def _close(

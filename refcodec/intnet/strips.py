@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from sys import getrefcount
 from threading import Lock
 from time import thread_time
 from typing import Any
@@ -27,7 +28,7 @@ from refcodec.intnet.plan import SPATIAL, Group, make_groups
 
 Tensor = NDArray[np.int16]
 
-STRIP_BYTES = 2 << 20
+STRIP_BYTES = 8 << 20
 """Aim for the buffers of one strip: about a cache's size, yet several rows, as each strip repeats two."""
 
 
@@ -47,15 +48,65 @@ class Workspace:
         return buffer[:size].reshape(shape)
 
 
-Product = Callable[[Tensor, Tensor, Workspace], None]
-"""A prepared convolution: from x (N, I) to out (N, O), both int16, with buffers from the workspace."""
+def _references(buffers: list[Tensor], i: int) -> int:
+    return getrefcount(buffers[i])
 
+
+_UNUSED = _references([np.empty(0, np.int16)], 0)
+"""What is counted for a buffer that only the list refers to; Python versions differ."""
+
+
+class Store:
+    """Memory of whole tensors, for reuse: fresh memory of that size can cost more than what is computed in it.
+
+    A buffer is free when no array refers to it any more, which holds for outputs in a caller's hands too.
+    """
+
+    LIMIT = 96 << 20
+    """Elements kept; the memory of what is beyond is not reused."""
+
+    def __init__(self) -> None:
+        self._buffers: list[NDArray[np.int16]] = []
+        self._lock = Lock()
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """Return an uninitialised C-contiguous int16 array."""
+        size = int(np.prod(shape))
+        with self._lock:
+            found = None
+            for i, size_of in enumerate([kept.size for kept in self._buffers]):
+                if size <= size_of <= 2 * size and _references(self._buffers, i) == _UNUSED:
+                    found = self._buffers[i]
+                    break
+            if found is None:
+                found = np.empty(size, np.int16)
+                self._buffers.append(found)
+                while sum(kept.size for kept in self._buffers) > self.LIMIT:
+                    self._buffers.pop(0)
+            return found[:size].reshape(shape)
+
+
+Local = NDArray[np.int16] | NDArray[np.uint8]
+"""A tensor within a group: int16, or packed: uint8, less the least value of its declared range."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """An add node that a product performs: the tensor to add (N, O) int16 and the range of the sum."""
+
+    other: Tensor
+    lo: int
+    hi: int
+
+
+Product = Callable[[Local, Local, Workspace, Addition | None], None]
+"""A prepared convolution: from x (N, I) to out (N, O), with buffers from the workspace."""
 
 MakeProduct = Callable[[Node, NDArray[np.int16], tuple[int, int]], Product]
 """Prepares a convolution: the node, its weights as a matrix int16 (O, I), the range of its input."""
 
-Filter = Callable[[Tensor, Tensor], None]
-"""A prepared depthwise convolution: from padded (rows + 2, W + 2, C) to out (rows, W, C), both int16."""
+Filter = Callable[[Tensor, Local], None]
+"""A prepared depthwise convolution: from padded (rows + 2, W + 2, C) int16 to out (rows, W, C)."""
 
 MakeFilter = Callable[[Node, NDArray[np.int16]], Filter]
 """Prepares a depthwise convolution: the node and its weights int16 (C, 3, 3)."""
@@ -68,7 +119,7 @@ def plain_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
     """Prepare a depthwise convolution for `kernels.depthwise`."""
     taps = np.ascontiguousarray(weight.reshape(len(weight), 9).T.astype(np.int32)).reshape(-1)
 
-    def filter_rows(padded: Tensor, out: Tensor) -> None:
+    def filter_rows(padded: Tensor, out: Local) -> None:
         kernels.depthwise(
             padded.reshape(-1), taps, node.bias, node.multiplier, node.shift, node.lo, node.hi, out
         )
@@ -76,22 +127,54 @@ def plain_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
     return filter_rows
 
 
+@dataclass(frozen=True)
+class Toolkit:
+    """What the convolutions of an evaluator can do.
+
+    `packs`: products read uint8 where the range of the input has at most 256 values, products and filters write
+    it. `adds`: products perform an addition. Both for channels in multiples of 16 and at least `positions`
+    positions; elsewhere tensors are int16.
+    """
+
+    make_product: MakeProduct
+    make_filter: MakeFilter = plain_filter
+    packs: bool = False
+    adds: bool = False
+    positions: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Shortcuts:
+    """What a group does with less traffic: `packed` tensors, `sums` (add node's output -> convolution that performs it)
+    and `same` (output of a requantisation that changes nothing -> its input)."""
+
+    packed: frozenset[str]
+    sums: Mapping[str, Node]
+    same: Mapping[str, str]
+
+
+NO_SHORTCUTS = Shortcuts(frozenset(), {}, {})
+
+
 class StripEvaluator:
     """A network prepared for evaluation with one kind of product."""
 
-    def __init__(
-        self, network: Network, make_product: MakeProduct, make_filter: MakeFilter
-    ) -> None:
+    def __init__(self, network: Network, toolkit: Toolkit) -> None:
         self.network = network
+        self._toolkit = toolkit
         self.groups = make_groups(network)
         self._products: dict[str, Product] = {}
         self._filters: dict[str, Filter] = {}
         self._workspaces: deque[Workspace] = deque()
+        self._store = Store()
         self._uses: dict[str, int] = dict.fromkeys(network.outputs, 1)
         for group in self.groups:
             for name in _needs(group):
                 self._uses[name] = self._uses.get(name, 0) + 1
         self._grouped = _grouped_convolutions(network, self.groups)
+        self._shortcuts = {
+            id(group): find_shortcuts(network, group, toolkit) for group in self.groups
+        }
         for listed in network.nodes:
             if listed.weight is None:
                 continue
@@ -100,14 +183,16 @@ class StripEvaluator:
             assert node.weight is not None
             weight = node.weight.astype(np.int16)
             if node.op == "depthwise3x3":
-                self._filters[node.output] = make_filter(node, weight)
+                self._filters[node.output] = toolkit.make_filter(node, weight)
                 continue
             if node.op == "conv3x3":
                 weight = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
             lo, hi = network.declared(node.inputs[0])
             if node.op == "conv3x3":  # the zeros around it belong to its input
                 lo, hi = min(lo, 0), max(hi, 0)
-            self._products[node.output] = make_product(node, np.ascontiguousarray(weight), (lo, hi))
+            self._products[node.output] = toolkit.make_product(
+                node, np.ascontiguousarray(weight), (lo, hi)
+            )
 
     def __call__(
         self, inputs: Mapping[str, Tensor], threads: int, watch: Watch | None = None
@@ -142,7 +227,7 @@ class StripEvaluator:
             if node.output in group.kept:
                 factor = node.factor if node.op == "pixel_shuffle" else 1
                 shape = (height * factor, width * factor, channels[node.output])
-                tensors[node.output] = np.empty(shape, np.int16)
+                tensors[node.output] = self._store.take(shape)
         widest = sum(channels[node.output] for node in group.nodes) * 2 + max(
             6 * channels[node.output] for node in group.nodes
         )
@@ -175,12 +260,24 @@ class StripEvaluator:
         watch: Watch | None,
     ) -> None:
         first, last = strip
-        local: dict[str, Tensor] = {}
+        local: dict[str, Local] = {}
+        width = tensors[self._source(group)].shape[1]
+        short = self._shortcuts[id(group)]
+        if (last - first) * width < self._toolkit.positions:
+            short = NO_SHORTCUTS
+        within = {node.output for node in short.sums.values()}
 
-        def rows_of(name: str) -> Tensor:
+        def rows_of(name: str) -> Local:
             return local[name] if name in local else tensors[name][first:last]
 
         for node in group.nodes:
+            if node.output in within:
+                continue
+            if node.output in short.same:
+                local[node.output] = rows_of(short.same[node.output])
+                continue
+            out: Local
+            done = node
             channels = self.network.channels[node.output]
             started = thread_time() if watch else 0.0
             if node.op == "space_to_depth":
@@ -197,18 +294,27 @@ class StripEvaluator:
                 )
                 shuffle(rows_of(node.inputs[0]), r, out)
             else:
-                width = tensors[self._source(group)].shape[1]
+                shape = (last - first, width, channels)
                 if node.output in group.kept:
                     out = tensors[node.output][first:last]
+                elif node.output in short.packed:
+                    out = workspace.take((node.output, "uint8"), shape, np.uint8)
                 else:
-                    out = workspace.take(node.output, (last - first, width, channels))
+                    out = workspace.take(node.output, shape)
                 if node.op in SPATIAL:
                     self._spatial(node, group, tensors, strip, out, workspace)
+                elif node.output in short.sums:
+                    product = short.sums[node.output]
+                    (other,) = (name for name in node.inputs if name != product.output)
+                    addition = Addition(_matrix(rows_of(other)), node.lo, node.hi)
+                    x = rows_of(product.inputs[0])
+                    self._products[product.output](_matrix(x), _matrix(out), workspace, addition)
+                    done = product
                 else:
                     self._pointwise(node, [rows_of(name) for name in node.inputs], out, workspace)
                 local[node.output] = out
             if watch:
-                watch(node, thread_time() - started, out.shape[0] * out.shape[1])
+                watch(done, thread_time() - started, out.shape[0] * out.shape[1])
 
     @staticmethod
     def _source(group: Group) -> str:
@@ -221,7 +327,7 @@ class StripEvaluator:
         group: Group,
         tensors: Mapping[str, Tensor],
         strip: tuple[int, int],
-        out: Tensor,
+        out: Local,
         workspace: Workspace,
     ) -> None:
         source = tensors[self._source(group)]
@@ -239,16 +345,15 @@ class StripEvaluator:
         else:
             matrix = workspace.take((node.output, "matrix"), (rows * width, 9 * source.shape[2]))
             kernels.neighbourhoods(padded, matrix)
-            self._products[node.output](matrix, _matrix(out), workspace)
+            self._products[node.output](matrix, _matrix(out), workspace, None)
 
-    def _pointwise(
-        self, node: Node, given: list[Tensor], out: Tensor, workspace: Workspace
-    ) -> None:
+    def _pointwise(self, node: Node, given: list[Local], out: Local, workspace: Workspace) -> None:
         x, y = _matrix(given[0]), _matrix(out)
         if node.op == "conv1x1":
-            self._products[node.output](x, y, workspace)
+            self._products[node.output](x, y, workspace, None)
         elif node.op == "requantise":
-            kernels.requantise(x, node.multiplier, node.shift, node.lo, node.hi, y)
+            requantise = kernels.requantise if y.dtype == np.int16 else kernels.requantise_uint8
+            requantise(x, node.multiplier, node.shift, node.lo, node.hi, y)
         elif node.op == "add":
             kernels.add(x, _matrix(given[1]), node.lo, node.hi, y)
         elif node.op == "concat":
@@ -257,6 +362,46 @@ class StripEvaluator:
             kernels.gather(x, np.array(node.index, np.uint64), y)
         else:
             kernels.lookup(x, node.table, self.network.declared(node.inputs[0])[0], y)
+
+
+def find_shortcuts(network: Network, group: Group, toolkit: Toolkit) -> Shortcuts:
+    """Find what `toolkit` can do with less traffic in a group, which changes no value."""
+    made = {node.output: node for node in group.nodes}
+    readers: dict[str, list[Node]] = {}
+    for node in group.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+
+    def inner(name: str) -> bool:
+        return name in made and name not in group.kept and network.channels[name] % 16 == 0
+
+    sums: dict[str, Node] = {}
+    if toolkit.adds:
+        for node in group.nodes:
+            for name in node.inputs if node.op == "add" else ():
+                if inner(name) and made[name].op == "conv1x1" and len(readers[name]) == 1:
+                    sums[node.output] = made[name]
+                    break
+    packed = set()
+    for name, node in made.items():
+        lo, hi = network.declared(name)
+        if (
+            toolkit.packs
+            and inner(name)
+            and hi - lo <= 255
+            and node.op in ("conv1x1", "depthwise3x3", "requantise")
+            and readers.get(name)
+            and all(reader.op == "conv1x1" for reader in readers[name])
+        ):
+            packed.add(name)
+    same = {}
+    for node in group.nodes:
+        if node.op == "requantise" and node.output not in group.kept | packed:
+            assert node.multiplier is not None
+            lo, hi = network.declared(node.inputs[0])
+            if node.shift == 0 and (node.multiplier == 1).all() and node.lo <= lo and hi <= node.hi:
+                same[node.output] = node.inputs[0]
+    return Shortcuts(frozenset(packed), sums, same)
 
 
 def _grouped_convolutions(network: Network, groups: list[Group]) -> dict[str, list[int]]:
@@ -297,7 +442,7 @@ def _needs(group: Group) -> set[str]:
     return names
 
 
-def _matrix(tensor: Tensor) -> Tensor:
+def _matrix(tensor: Local) -> Any:
     return tensor.reshape(-1, tensor.shape[2])
 
 
@@ -315,11 +460,10 @@ class Prepared:
 
     def __init__(
         self,
-        make_product: MakeProduct,
-        make_filter: MakeFilter = plain_filter,
+        toolkit: Toolkit,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self._make = make_product, make_filter
+        self.toolkit = toolkit
         self._around = around
         self._known: weakref.WeakKeyDictionary[Network, StripEvaluator] = (
             weakref.WeakKeyDictionary()
@@ -337,7 +481,7 @@ class Prepared:
         with self._lock:
             found = self._known.get(network)
             if found is None:
-                found = StripEvaluator(network, *self._make)
+                found = StripEvaluator(network, self.toolkit)
                 self._known[network] = found
         with self._around():
             return found(inputs, threads, watch)

@@ -3,6 +3,7 @@
 For each column of the kernel, the samples of the upper two rows are interleaved, and those of the lower
 row with zeros; one instruction then multiplies and adds two taps. The interleaved columns serve three output
 positions each. The interleaving swaps channels within a vector, and packing to 16 bits swaps them back.
+Results are int16, or uint8 less the least value of the range, as the next product reads them.
 The plain counterpart is `kernels.depthwise`.
 """
 
@@ -17,8 +18,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-_SAMPLES, _TOTALS = ir.VectorType(_I16, 16), ir.VectorType(_I32, 8)
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_SAMPLES, _TOTALS, _BYTES = ir.VectorType(_I16, 16), ir.VectorType(_I32, 8), ir.VectorType(_I8, 16)
 
 # typed as what it is called as: without the typing context that Numba passes itself
 _intrinsic: Callable[[Any], Callable[..., Any]] = intrinsic
@@ -56,21 +57,25 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.
     return builder.call(function, arguments)
 
 
-def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    undefined = ir.Constant(_TOTALS, ir.Undefined)
-    single = builder.insert_element(undefined, builder.trunc(value, _I32), ir.Constant(_I32, 0))
-    return builder.shuffle_vector(single, undefined, ir.Constant(ir.VectorType(_I32, 8), [0] * 8))
+def _splat(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type = _TOTALS) -> ir.Value:
+    undefined = ir.Constant(kind, ir.Undefined)
+    element = builder.trunc(value, kind.element)
+    single = builder.insert_element(undefined, element, ir.Constant(_I32, 0))
+    mask = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(single, undefined, mask)
 
 
 @_intrinsic
 def _row(
     typing: Any, top: Any, row_stride: Any, position_stride: Any, constants: Any, shift: Any, lo: Any, hi: Any,
-    out: Any, count: Any,
+    out: Any, out_stride: Any, count: Any, as_uint8: Any,
 ) -> Any:  # fmt: skip
     """Filter 16 channels of `count` positions; addresses and byte counts as int64. `top` is the tap up and left."""
 
     def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
-        top, row_stride, position_stride, constants, shift, lo, hi, out, count = arguments
+        top, row_stride, position_stride, constants, shift, lo, hi, out, out_stride, count = (
+            arguments[:-1]
+        )
 
         def load(address: ir.Value, by: int, kind: ir.Type) -> ir.Value:
             place = builder.inttoptr(builder.add(address, ir.Constant(_I64, by)), kind.as_pointer())
@@ -118,27 +123,34 @@ def _row(
             value = builder.select(builder.icmp_signed("<", value, low), low, value)
             totals[half] = builder.select(builder.icmp_signed(">", value, high), high, value)
         packed = _call(builder, "llvm.x86.avx2.packssdw", _SAMPLES, totals)
-        builder.store(packed, builder.inttoptr(target, _SAMPLES.as_pointer()), align=2)
+        narrow = builder.icmp_signed("!=", arguments[-1], ir.Constant(_I64, 0))
+        with builder.if_else(narrow) as (to_uint8, to_int16):
+            with to_uint8:
+                above = builder.trunc(builder.sub(packed, _splat(builder, lo, _SAMPLES)), _BYTES)
+                builder.store(above, builder.inttoptr(target, _BYTES.as_pointer()), align=1)
+            with to_int16:
+                builder.store(packed, builder.inttoptr(target, _SAMPLES.as_pointer()), align=2)
+        last = builder.block
         following = builder.add(index, one)
         for phi, first, next_value in (
             (index, ir.Constant(_I64, 0), following),
             (source, ahead, builder.add(source, position_stride)),
-            (target, out, builder.add(target, position_stride)),
+            (target, out, builder.add(target, out_stride)),
         ):
             phi.add_incoming(first, before)
-            phi.add_incoming(next_value, loop)
+            phi.add_incoming(next_value, last)
         for phis, firsts, nexts in (
             (columns[0], left, columns[1]),
             (columns[1], centre, columns[2]),
         ):
             for phi, first, next_value in zip(phis, firsts, nexts, strict=True):
                 phi.add_incoming(first, before)
-                phi.add_incoming(next_value, loop)
+                phi.add_incoming(next_value, last)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
         return ir.Constant(_I64, 0)
 
-    return types.int64(*[types.int64] * 9), generate
+    return types.int64(*[types.int64] * 11), generate
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -152,9 +164,14 @@ def depthwise(
     rows: int,
     width: int,
     channels: int,
+    as_uint8: int,
 ) -> None:
-    """(#net.depthwise3x3) Addresses of padded int16 (rows + 2, W + 2, C), constants and out int16 (rows, W, C)."""
+    """(#net.depthwise3x3) Addresses of padded int16 (rows + 2, W + 2, C), constants and out (rows, W, C).
+
+    `out` is int16, or where as_uint8 is 1 uint8 and holds the result less `lo`.
+    """
     position = 2 * channels
+    size = 1 if as_uint8 else 2
     stride = (width + 2) * position
     for row in range(rows):
         for chunk in range(channels // 16):
@@ -166,6 +183,8 @@ def depthwise(
                 shift,
                 lo,
                 hi,
-                out + row * width * position + chunk * 32,
+                out + (row * width * channels + chunk * 16) * size,
+                channels * size,
                 width,
+                as_uint8,
             )

@@ -1,7 +1,13 @@
 """Matrix products with the processor's integer dot-product instructions, through LLVM.
 
 One *tile* is `ROWS` positions by up to `max_vectors` vectors of output channels; its accumulators stay in registers
-over the whole sum, and requantisation follows before anything is stored. Three instruction sets:
+over the whole sum, and requantisation follows before anything is stored, as one of
+
+    INT16   int16
+    UINT8   uint8, less the least value of the range, as the next product reads it
+    ADDED   int16, after the addition of another tensor (#net.add)
+
+Three instruction sets:
 
     vnni8    vpdpbusd  unsigned 8-bit activations, 8-bit weights, four products a lane (AVX512-VNNI)
     vnni16   vpdpwssd  16-bit activations and weights, two products a lane (AVX512-VNNI)
@@ -23,8 +29,9 @@ from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
 
-_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-_POINTER = ir.IntType(8).as_pointer()
+INT16, UINT8, ADDED = 0, 1, 2
+
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,11 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
 def _make_tile(s: InstructionSet, vectors: int) -> Any:
     """Return the intrinsic of one tile.
 
-    tile(x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels): addresses
-    and byte counts as int64. `w` holds steps * vectors vectors of weights; `constants` the int32 biases
-    and, constants_stride bytes further on, the multipliers; `channels` is how many outputs to store.
+    tile(x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels, form, other,
+    sum_lo, sum_hi): addresses and byte counts as int64. `w` holds steps * vectors vectors of weights; `constants`
+    the int32 biases and, constants_stride bytes further on, the multipliers; `channels` is how many outputs to
+    store. For the form ADDED, the tensor to add lies `other` bytes from `out` and sums are clamped to sum_lo..sum_hi.
+    Only the form INT16 can store fewer channels than the tile has.
     """
 
     def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
@@ -107,6 +116,10 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
             out,
             out_stride,
             channels,
+            form,
+            other,
+            sum_lo,
+            sum_hi,
         ) = arguments
         lanes = s.lanes
         vector = ir.VectorType(_I32, lanes)
@@ -117,6 +130,10 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
 
         def offset(address: ir.Value, by: int) -> ir.Value:
             return builder.add(address, ir.Constant(_I64, by))
+
+        def clamp(value: ir.Value, least: ir.Value, most: ir.Value) -> ir.Value:
+            value = builder.select(builder.icmp_signed("<", value, least), least, value)
+            return builder.select(builder.icmp_signed(">", value, most), most, value)
 
         rows = [x]
         for _row in range(s.rows - 1):
@@ -176,23 +193,43 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
             for v in range(vectors):
                 value = builder.add(builder.mul(sums[row * vectors + v], scales[v]), rounding)
                 value = builder.ashr(value, amount)
-                value = builder.select(builder.icmp_signed("<", value, low), low, value)
-                value = builder.select(builder.icmp_signed(">", value, high), high, value)
-                results.append(builder.trunc(value, ir.VectorType(_I16, lanes)))
+                results.append(clamp(value, low, high))
 
         narrow = ir.VectorType(_I16, lanes)
+
+        def store_all(kind: ir.Type, finish: Callable[[ir.Value, ir.Value], ir.Value]) -> None:
+            target = out
+            for row in range(s.rows):
+                for v in range(vectors):
+                    place = offset(target, kind.element.width // 8 * lanes * v)
+                    stored = builder.trunc(finish(results[row * vectors + v], place), kind)
+                    builder.store(stored, at(place, kind), align=1)
+                target = builder.add(target, out_stride)
+
+        def add_other(value: ir.Value, place: ir.Value) -> ir.Value:
+            given = builder.load(at(builder.add(place, other), narrow), align=2)
+            return clamp(builder.add(value, builder.sext(given, vector)), sum_low, sum_high)
+
         full = builder.icmp_signed(">=", channels, ir.Constant(_I64, lanes * vectors))
         with builder.if_else(full) as (whole, partial):
             with whole:
-                target = out
-                for row in range(s.rows):
-                    for v in range(vectors):
-                        builder.store(
-                            results[row * vectors + v],
-                            at(offset(target, 2 * lanes * v), narrow),
-                            align=2,
+                is_uint8 = builder.icmp_signed("==", form, ir.Constant(_I64, UINT8))
+                with builder.if_else(is_uint8) as (as_uint8, as_int16):
+                    with as_uint8:
+                        store_all(
+                            ir.VectorType(_I8, lanes), lambda value, _: builder.sub(value, low)
                         )
-                    target = builder.add(target, out_stride)
+                    with as_int16:
+                        is_added = builder.icmp_signed("==", form, ir.Constant(_I64, ADDED))
+                        with builder.if_else(is_added) as (added, unchanged):
+                            with added:
+                                sum_low, sum_high = (
+                                    _splat(builder, builder.trunc(bound, _I32), lanes)
+                                    for bound in (sum_lo, sum_hi)
+                                )
+                                store_all(narrow, add_other)
+                            with unchanged:
+                                store_all(narrow, lambda value, _: value)
             with partial:
                 count = _splat(builder, builder.trunc(channels, _I32), lanes)
                 target = out
@@ -207,16 +244,22 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
                             builder,
                             name,
                             ir.VoidType(),
-                            [results[row * vectors + v], place, ir.Constant(_I32, 2), mask],
+                            [
+                                builder.trunc(results[row * vectors + v], narrow),
+                                place,
+                                ir.Constant(_I32, 2),
+                                mask,
+                            ],
                         )
                     target = builder.add(target, out_stride)
         return ir.Constant(_I64, 0)
 
     def tile(
         typing: Any, x: Any, x_stride: Any, w: Any, steps: Any, constants: Any, constants_stride: Any,
-        shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any, channels: Any,
+        shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any, channels: Any, form: Any, other: Any,
+        sum_lo: Any, sum_hi: Any,
     ) -> Any:  # fmt: skip
-        return types.int64(*[types.int64] * 12), generate
+        return types.int64(*[types.int64] * 16), generate
 
     tile.__name__ = f"tile_{s.name}_{vectors}"
     return intrinsic(tile)
@@ -230,6 +273,9 @@ _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 # Arguments of the three products: addresses of x, w, constants and out; strides in bytes; `count` positions, at
 # least ROWS. The last tile moves back to fit, so some positions are computed twice, with equal results.
+# Positions are taken in blocks whose samples stay in the nearest cache while all weights pass by.
+
+BLOCK = 96
 
 
 @_kernel
@@ -242,205 +288,103 @@ def _chunk(vectors: int, limit: int) -> int:
 @_kernel
 def product_vnni8(
     x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
+    sum_hi: int,
 ) -> None:  # fmt: skip
     """(#net.conv1x1) The product with vpdpbusd: x uint8, padded to whole steps of 4 channels."""
     vectors = (outputs + 15) // 16
-    first = 0
-    while first < vectors:
-        taken = _chunk(vectors - first, 4)
-        weights, values = w + steps * first * 64, constants + first * 64
-        left = outputs - first * 16
-        for n in range(0, count, 6):
-            row = min(n, count - 6)
-            a, b = x + row * x_stride, out + row * out_stride + first * 32
-            if taken == 4:
-                _vnni8_4(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            elif taken == 3:
-                _vnni8_3(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            elif taken == 2:
-                _vnni8_2(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            else:
-                _vnni8_1(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-        first += taken
+    size = 1 if form == UINT8 else 2
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        first = 0
+        while first < vectors:
+            taken = _chunk(vectors - first, 4)
+            weights, values = w + steps * first * 64, constants + first * 64
+            left = outputs - first * 16
+            for n in range(start, stop, 6):
+                row = min(n, count - 6)
+                a, b = x + row * x_stride, out + row * out_stride + first * 16 * size
+                # fmt: off
+                if taken == 4:
+                    _vnni8_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                elif taken == 3:
+                    _vnni8_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                elif taken == 2:
+                    _vnni8_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                else:
+                    _vnni8_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                # fmt: on
+            first += taken
 
 
 @_kernel
 def product_vnni16(
     x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
+    sum_hi: int,
 ) -> None:  # fmt: skip
     """(#net.conv1x1) The product with vpdpwssd: x int16, padded to whole steps of 2 channels."""
     vectors = (outputs + 15) // 16
-    first = 0
-    while first < vectors:
-        taken = _chunk(vectors - first, 4)
-        weights, values = w + steps * first * 64, constants + first * 64
-        left = outputs - first * 16
-        for n in range(0, count, 6):
-            row = min(n, count - 6)
-            a, b = x + row * x_stride, out + row * out_stride + first * 32
-            if taken == 4:
-                _vnni16_4(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            elif taken == 3:
-                _vnni16_3(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            elif taken == 2:
-                _vnni16_2(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            else:
-                _vnni16_1(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-        first += taken
+    size = 1 if form == UINT8 else 2
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        first = 0
+        while first < vectors:
+            taken = _chunk(vectors - first, 4)
+            weights, values = w + steps * first * 64, constants + first * 64
+            left = outputs - first * 16
+            for n in range(start, stop, 6):
+                row = min(n, count - 6)
+                a, b = x + row * x_stride, out + row * out_stride + first * 16 * size
+                # fmt: off
+                if taken == 4:
+                    _vnni16_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                elif taken == 3:
+                    _vnni16_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                elif taken == 2:
+                    _vnni16_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                else:
+                    _vnni16_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                # fmt: on
+            first += taken
 
 
 @_kernel
 def product_avx2(
     x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
+    sum_hi: int,
 ) -> None:  # fmt: skip
     """(#net.conv1x1) The product with vpmaddwd: x int16, padded to whole steps of 2 channels."""
     vectors = (outputs + 7) // 8
-    first = 0
-    while first < vectors:
-        taken = _chunk(vectors - first, 2)
-        weights, values = w + steps * first * 32, constants + first * 32
-        left = outputs - first * 8
-        for n in range(0, count, 4):
-            row = min(n, count - 4)
-            a, b = x + row * x_stride, out + row * out_stride + first * 16
-            if taken == 2:
-                _avx2_2(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-            else:
-                _avx2_1(
-                    a,
-                    x_stride,
-                    weights,
-                    steps,
-                    values,
-                    constants_stride,
-                    shift,
-                    lo,
-                    hi,
-                    b,
-                    out_stride,
-                    left,
-                )
-        first += taken
+    size = 1 if form == UINT8 else 2
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        first = 0
+        while first < vectors:
+            taken = _chunk(vectors - first, 2)
+            weights, values = w + steps * first * 32, constants + first * 32
+            left = outputs - first * 8
+            for n in range(start, stop, 4):
+                row = min(n, count - 4)
+                a, b = x + row * x_stride, out + row * out_stride + first * 8 * size
+                # fmt: off
+                if taken == 2:
+                    _avx2_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                else:
+                    _avx2_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
+                        form, other, sum_lo, sum_hi)
+                # fmt: on
+            first += taken
 
 
 PRODUCTS: dict[str, Callable[..., None]] = {
