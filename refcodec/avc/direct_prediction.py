@@ -154,6 +154,24 @@ def predict_spatial_direct(
             mv[vector_place(1, mb, block)] = 0 if zero_1 and is_still else mv_1
 
 
+@inlined
+def _corners_agree(
+    colocated_mv: Array, colocated_ref_idx: Array, colocated_ref_picture: Array, mb: int
+) -> bool:
+    """Whether the four corners of the colocated macroblock have the same motion."""
+    picture_list = colocated_list(colocated_ref_idx, mb, 0)
+    picture = int(colocated_ref_picture[8 * mb + 4 * picture_list])
+    place = vector_place(picture_list, mb, 0)
+    for q in range(1, 4):
+        if (
+            colocated_list(colocated_ref_idx, mb, q) != picture_list
+            or int(colocated_ref_picture[8 * mb + 4 * picture_list + q]) != picture
+            or int(colocated_mv[place + corner_block(q)]) != int(colocated_mv[place])
+        ):
+            return False
+    return True
+
+
 @kernel
 def predict_temporal_direct(
     mv: Array,
@@ -175,7 +193,12 @@ def predict_temporal_direct(
     Returns 0, or -1 where RefPicList0 lacks the picture to which a colocated block refers.
     """
     references = 2 * LIST_SIZE * index
-    for q in range(4):
+    whole = (
+        direct_blocks == ALL_BLOCKS
+        and direct_8x8_inference != 0
+        and _corners_agree(colocated_mv, colocated_ref_idx, colocated_ref_picture, mb)
+    )
+    for q in range(1 if whole else 4):
         if not direct_blocks >> q & 1:
             continue
         picture_list = colocated_list(colocated_ref_idx, mb, q)
@@ -190,9 +213,10 @@ def predict_temporal_direct(
                 reference += 1
             if reference >= num_ref_idx_l0:
                 return -1
-        ref_idx[8 * mb + q] = reference
-        ref_idx[8 * mb + 4 + q] = 0
-        pred_flags[4 * mb + q] = 3
+        for i in range(q, 4 if whole else q + 1):
+            ref_idx[8 * mb + i] = reference
+            ref_idx[8 * mb + 4 + i] = 0
+            pred_flags[4 * mb + i] = 3
 
         scale = int(dist_scale_factor[LIST_SIZE * index + reference])
         first = upper_left_block(q)
@@ -213,6 +237,10 @@ def predict_temporal_direct(
                     scaled_y = (scale * y + 128) >> 8
                     mv_0 = vector(scaled_x, scaled_y)
                     mv_1 = vector(scaled_x - x, scaled_y - y)
-            fill_rectangle(mv, vector_place(0, mb, block), size, size, mv_0)
-            fill_rectangle(mv, vector_place(1, mb, block), size, size, mv_1)
+            if whole:
+                fill_macroblock(mv, vector_place(0, mb, 0), mv_0)
+                fill_macroblock(mv, vector_place(1, mb, 0), mv_1)
+            else:
+                fill_rectangle(mv, vector_place(0, mb, block), size, size, mv_0)
+                fill_rectangle(mv, vector_place(1, mb, block), size, size, mv_1)
     return 0

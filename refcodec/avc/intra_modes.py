@@ -62,6 +62,8 @@ def _derive_intra_modes(
     """A macroblock of the slice is available when it is not before the slice's first one. All
     macroblocks that are neither I_4X4 nor I_8X8 have mode DC in every entry, which is the mode
     that they stand for as neighbours."""
+    if first_mb < 0 or width_mbs < 1:
+        return  # never, but now no index is negative, and none is tested for it
     for i in range(16 * first_mb, 16 * end_mb):
         intra_pred_mode[i] = DC
     # What is inter coded does not count where intra prediction is constrained.

@@ -254,6 +254,8 @@ def _derive_motion(
     A macroblock is available where it is in the slice: not before the slice's first one, since
     the macroblocks of a slice follow one another.
     """
+    if first_mb < 0 or index < 0:
+        return _DERIVED  # never, but now no index is negative, and none is tested for it: 1.4 times
     references = 2 * LIST_SIZE * index
     x = first_mb % width_mbs
     for mb in range(first_mb, end_mb):

@@ -45,10 +45,16 @@ def random_colocated(
 ) -> MotionField:
     field = MotionField.allocate(mbs)
     field.ref_idx[:] = rng.integers(-1, references, field.ref_idx.shape)
+    field.ref_idx[rng.random(mbs) < 0.1] = -1  # intra
+    alike = rng.random(mbs) < 0.5
+    field.ref_idx[alike] = field.ref_idx[alike, :, :1]
     field.ref_picture[:] = np.where(
         field.ref_idx < 0, -1, rng.integers(100, 100 + references, field.ref_idx.shape)
     )
     field.mv[:] = random_vectors(rng, (mbs, 2, 16), spread)
+    field.ref_picture[alike] = field.ref_picture[alike, :, :1]
+    alike &= rng.random(mbs) < 0.8
+    field.mv[alike] = field.mv[alike, :, :1]
     by_block = np.repeat(np.repeat(field.ref_idx.reshape(mbs, 2, 2, 2), 2, 2), 2, 3)
     field.mv[by_block.reshape(mbs, 2, 16) < 0] = 0
     return field
