@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import inlined, kernel, load
 
 Array = NDArray[Any]
 
@@ -78,10 +78,10 @@ def _leading_zeros(value: Any) -> Any:
     return lambda value: _count_leading_zeros(value) - 32
 
 
-@kernel
+@inlined
 def peek(windows: Array, position: int, bits: int) -> int:
     """Return the `bits` (1 to 32) bits from `position` (within the windows) on."""
-    window = int(windows[position >> 5])
+    window = int(load(windows, position >> 5))
     return (window >> (64 - (position & 31) - bits)) & ((1 << bits) - 1)
 
 

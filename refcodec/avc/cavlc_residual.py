@@ -19,7 +19,7 @@ from refcodec.avc.cavlc_tables import (
     TOTAL_ZEROS,
     TOTAL_ZEROS_CHROMA_DC,
 )
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import inlined, kernel, load, store
 from refcodec.avc.scans import LUMA_4X4_BLOCK, ZIGZAG_4X4, ZIGZAG_8X8
 
 Array = NDArray[Any]
@@ -69,7 +69,7 @@ BLOCKS: Final = 24
 """Entries of total_coeff in a macroblock."""
 
 
-@kernel
+@inlined
 def residual_block(
     windows: Array,
     reader: Array,
@@ -92,10 +92,10 @@ def residual_block(
     # 9.2.1: coeff_token
     head = int(peek(windows, position, 32))
     if token_class == TOKEN_CLASS_FIXED:
-        token = int(COEFF_TOKEN_FIXED[head >> 26])
+        token = int(load(COEFF_TOKEN_FIXED, head >> 26))
     else:
         zeros = min(int(leading_zeros(head)), 15)
-        token = int(COEFF_TOKEN[128 * token_class + 8 * zeros + ((head >> (28 - zeros)) & 7)])
+        token = int(load(COEFF_TOKEN, 128 * token_class + 8 * zeros + ((head >> (28 - zeros)) & 7)))
     total_coeff = token >> 16
     if token == INVALID or total_coeff > max_num_coeff:
         return COEFF_TOKEN_INVALID
@@ -108,7 +108,7 @@ def residual_block(
     trailing_ones = (token >> 8) & 255
     signs = int(peek(windows, position, 3))
     for i in range(trailing_ones):
-        scratch[i] = 1 - (((signs << i) >> 1) & 2)
+        store(scratch, i, 1 - (((signs << i) >> 1) & 2))
     position += trailing_ones
     suffix_length = 1 if total_coeff > 10 and trailing_ones < 3 else 0
     for i in range(trailing_ones, total_coeff):
@@ -141,7 +141,7 @@ def residual_block(
         if i == trailing_ones and trailing_ones < 3:
             level_code += 2
         magnitude = (level_code >> 1) + 1
-        scratch[i] = -magnitude if level_code & 1 else magnitude
+        store(scratch, i, -magnitude if level_code & 1 else magnitude)
         if suffix_length == 0:
             suffix_length = 1
         if magnitude > (3 << (suffix_length - 1)) and suffix_length < 6:
@@ -151,21 +151,23 @@ def residual_block(
     zeros_left = 0
     if total_coeff < max_num_coeff:
         if max_num_coeff == 4:
-            code = int(TOTAL_ZEROS_CHROMA_DC[8 * total_coeff - 8 + int(peek(windows, position, 3))])
+            code = int(
+                load(TOTAL_ZEROS_CHROMA_DC, 8 * total_coeff - 8 + int(peek(windows, position, 3)))
+            )
         else:
-            code = int(TOTAL_ZEROS[512 * total_coeff - 512 + int(peek(windows, position, 9))])
+            code = int(load(TOTAL_ZEROS, 512 * total_coeff - 512 + int(peek(windows, position, 9))))
         zeros_left = code >> 4
         if code == INVALID or zeros_left + total_coeff > max_num_coeff:
             reader[READER_POSITION] = position
             return TOTAL_ZEROS_INVALID
         position += code & 15
     place = scan + zeros_left + total_coeff - 1
-    levels[origin + int(SCAN_POSITION[place])] = scratch[0]
+    store(levels, origin + int(load(SCAN_POSITION, place)), int(load(scratch, 0)))
     for i in range(1, total_coeff):
         place -= 1
         if zeros_left > 0:
             head = int(peek(windows, position, 32))
-            code = int(RUN_BEFORE[8 * min(zeros_left, 7) - 8 + (head >> 29)])
+            code = int(load(RUN_BEFORE, 8 * min(zeros_left, 7) - 8 + (head >> 29)))
             run = code >> 4
             length = code & 15
             if code == INVALID:
@@ -178,7 +180,7 @@ def residual_block(
             position += length
             zeros_left -= run
             place -= run
-        levels[origin + int(SCAN_POSITION[place])] = scratch[i]
+        store(levels, origin + int(load(SCAN_POSITION, place)), int(load(scratch, i)))
     reader[READER_POSITION] = position
     return total_coeff
 
@@ -189,8 +191,8 @@ def token_class_of(left: int, above: int) -> int:
     of a neighbouring block or NOT_AVAILABLE."""
     both = left + above
     if both >= NOT_AVAILABLE:
-        return int(TOKEN_CLASS[both & 31])
-    return int(TOKEN_CLASS[(both + 1) >> 1])
+        return int(load(TOKEN_CLASS, both & 31))
+    return int(load(TOKEN_CLASS, (both + 1) >> 1))
 
 
 @kernel
@@ -201,14 +203,14 @@ def luma_token_class(total_coeff: Array, mb: int, left_mb: int, above_mb: int, b
     """
     left = NOT_AVAILABLE
     if block & 3:
-        left = int(total_coeff[BLOCKS * mb + block - 1])
+        left = int(load(total_coeff, BLOCKS * mb + block - 1))
     elif left_mb >= 0:
-        left = int(total_coeff[BLOCKS * left_mb + block + 3])
+        left = int(load(total_coeff, BLOCKS * left_mb + block + 3))
     above = NOT_AVAILABLE
     if block >= 4:
-        above = int(total_coeff[BLOCKS * mb + block - 4])
+        above = int(load(total_coeff, BLOCKS * mb + block - 4))
     elif above_mb >= 0:
-        above = int(total_coeff[BLOCKS * above_mb + block + 12])
+        above = int(load(total_coeff, BLOCKS * above_mb + block + 12))
     return int(token_class_of(left, above))
 
 
@@ -217,18 +219,18 @@ def chroma_token_class(total_coeff: Array, mb: int, left_mb: int, above_mb: int,
     """(#avc.9.2.1) The same for chroma block `block`: 0 to 3 Cb, 4 to 7 Cr, raster positions."""
     left = NOT_AVAILABLE
     if block & 1:
-        left = int(total_coeff[BLOCKS * mb + 15 + block])
+        left = int(load(total_coeff, BLOCKS * mb + 15 + block))
     elif left_mb >= 0:
-        left = int(total_coeff[BLOCKS * left_mb + 17 + block])
+        left = int(load(total_coeff, BLOCKS * left_mb + 17 + block))
     above = NOT_AVAILABLE
     if block & 2:
-        above = int(total_coeff[BLOCKS * mb + 14 + block])
+        above = int(load(total_coeff, BLOCKS * mb + 14 + block))
     elif above_mb >= 0:
-        above = int(total_coeff[BLOCKS * above_mb + 18 + block])
+        above = int(load(total_coeff, BLOCKS * above_mb + 18 + block))
     return int(token_class_of(left, above))
 
 
-@kernel
+@inlined
 def residual(
     windows: Array,
     reader: Array,
@@ -273,7 +275,7 @@ def residual(
         else:
             # luma4x4BlkIdx; the DC block has the neighbours of the first one
             index = max(number - LUMA_BLOCK, 0)
-            block = int(LUMA_4X4_BLOCK[index])
+            block = int(load(LUMA_4X4_BLOCK, index))
             if number < LUMA_BLOCK:
                 at = origin
                 scan = SCAN_LUMA_DC

@@ -31,7 +31,7 @@ from refcodec.avc.cavlc_residual import (
     residual,
 )
 from refcodec.avc.cavlc_tables import CODED_BLOCK_PATTERN_INTER, CODED_BLOCK_PATTERN_INTRA
-from refcodec.avc.compilation import kernel
+from refcodec.avc.compilation import inlined, kernel, load, store
 from refcodec.avc.macroblock_types import (
     B_INTER_TYPES,
     B_PRED_FLAGS,
@@ -204,7 +204,7 @@ def _invalid(reader: Array, report: Array, position: int, value: int) -> int:
     return INVALID
 
 
-@kernel
+@inlined
 def set_without_syntax(
     first_mb: int,
     end_mb: int,
@@ -232,26 +232,26 @@ def set_without_syntax(
     sub_type = SUB_DIRECT if shape == B_SKIP else SUB_8X8
     flags = 1 if shape == P_SKIP else 0
     for mb in range(first_mb, end_mb):
-        slice_table[mb] = index
-        mb_type[mb] = shape
+        store(slice_table, mb, index)
+        store(mb_type, mb, shape)
         for q in range(4):
-            sub_mb_type[4 * mb + q] = sub_type
-            pred_flags[4 * mb + q] = flags
-            ref_idx[8 * mb + q] = flags - 1
-            ref_idx[8 * mb + 4 + q] = -1
+            store(sub_mb_type, 4 * mb + q, sub_type)
+            store(pred_flags, 4 * mb + q, flags)
+            store(ref_idx, 8 * mb + q, flags - 1)
+            store(ref_idx, 8 * mb + 4 + q, -1)
         for i in range(64):
-            mvd[64 * mb + i] = 0
+            store(mvd, 64 * mb + i, 0)
         for block in range(16):
-            rem_intra_pred_mode[16 * mb + block] = -1
-        intra16x16_pred_mode[mb] = 0
-        intra_chroma_pred_mode[mb] = 0
-        coded_block_pattern[mb] = 0
-        transform_size_8x8_flag[mb] = 0
-        qp_y[mb] = qp
+            store(rem_intra_pred_mode, 16 * mb + block, -1)
+        store(intra16x16_pred_mode, mb, 0)
+        store(intra_chroma_pred_mode, mb, 0)
+        store(coded_block_pattern, mb, 0)
+        store(transform_size_8x8_flag, mb, 0)
+        store(qp_y, mb, qp)
         for block in range(BLOCKS):
-            total_coeff[BLOCKS * mb + block] = 0
-        coded_dc[mb] = 0
-        level_offset[mb] = -1
+            store(total_coeff, BLOCKS * mb + block, 0)
+        store(coded_dc, mb, 0)
+        store(level_offset, mb, -1)
 
 
 @kernel
@@ -284,7 +284,7 @@ def parse_pcm(
             report[REPORT_ELEMENT] = PCM_ALIGNMENT_ZERO_BIT
             return int(_invalid(reader, report, at, 1))
     for i in range(LEVELS_PER_MB):
-        levels[origin + i] = peek(windows, position + 8 * i, 8)
+        store(levels, origin + i, int(peek(windows, position + 8 * i, 8)))
     levels_used[0] = origin + LEVELS_PER_MB
     level_offset[mb] = origin
     coded_block_pattern[mb] = 47
@@ -334,7 +334,7 @@ def parse_mvd(
         if value != 0:
             for y in range(height):
                 for x in range(width):
-                    mvd[origin + 8 * y + 2 * x + component] = value
+                    store(mvd, origin + 8 * y + 2 * x + component, value)
     return OK
 
 
@@ -457,7 +457,7 @@ def has_8x8_partitions(sub_mb_type: Array, mb: int, direct_8x8_inference: int) -
     return True
 
 
-@kernel
+@inlined
 def parse_macroblock(
     windows: Array,
     reader: Array,
@@ -608,7 +608,7 @@ def parse_macroblock(
     if origin + LEVELS_PER_MB > levels.size:
         return REPEATED
     for i in range(LEVELS_PER_MB):
-        levels[origin + i] = 0
+        store(levels, origin + i, 0)
     coded = int(
         residual(
             windows,
@@ -695,7 +695,7 @@ def parse_macroblocks(
             report[REPORT_MB] = mb + run
             return EXCESS
         for following in range(mb, mb + run + coded):
-            if int(slice_table[following]) != NOT_DECODED:
+            if int(load(slice_table, following)) != NOT_DECODED:
                 report[REPORT_MB] = following
                 reader[READER_POSITION] = position
                 return REPEATED
