@@ -144,6 +144,23 @@ def mean_area(
 
 
 @kernel
+def weight_area(
+    samples: Any, at: int, first: int, second: int, stride: int, width: int, height: int,
+    log2_denominator: int, weight0: int, weight1: int, offset: int,
+) -> None:  # fmt: skip
+    """(#avc.8.4.2.3.2) The same with weights; `offset` is (o0 + o1 + 1) >> 1."""
+    for y in range(height):
+        for x in range(width):
+            place = y * stride + x
+            value = (
+                load(samples, first + place) * weight0
+                + load(samples, second + place) * weight1
+                + (1 << log2_denominator)
+            ) >> (log2_denominator + 1)
+            samples[at + place] = clip1(value + offset)
+
+
+@kernel
 def weight_block(
     samples: Any, at: int, stride: int, width: int, height: int,
     log2_denominator: int, weight: int, offset: int,

@@ -41,9 +41,6 @@ LUMA_BEHIND = 8
 CHROMA_BEFORE = 12
 CHROMA_BEHIND = 4
 
-EXPLICIT_WEIGHTS = 1000
-"""In place of an implicit weight; those are from -64 to 128."""
-
 # Scratch of the prediction from list 1: 16x16 luma, then 8x8 of Cb and Cr
 SCRATCH = 384
 
@@ -144,28 +141,35 @@ def _weight_from_list(
             )
 
 
+@inlined
+def _weights_of_lists(
+    component: int, index: int, ref0: int, ref1: int, parameters: Any, weights: Any,
+    implicit_weights: Any,
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """(#avc.8.4.2.3) logWD, w0, w1 and (o0 + o1 + 1) >> 1 of a component predicted from both lists."""
+    if load(parameters, index * FIELDS + WEIGHTED_PREDICTION) == IMPLICIT:
+        weight = load(implicit_weights, (index * LIST_SIZE + ref0) * LIST_SIZE + ref1)
+        return 5, 64 - weight, weight, 0
+    denominator = load(parameters, index * FIELDS + CHROMA_LOG2_WEIGHT_DENOM)
+    if component == 0:
+        denominator = load(parameters, index * FIELDS + LUMA_LOG2_WEIGHT_DENOM)
+    at0 = 6 * (2 * index * LIST_SIZE + ref0) + 2 * component
+    at1 = 6 * ((2 * index + 1) * LIST_SIZE + ref1) + 2 * component
+    offset = (load(weights, at0 + 1) + load(weights, at1 + 1) + 1) >> 1
+    return denominator, load(weights, at0), load(weights, at1), offset
+
+
 @kernel
 def _weight_from_lists(
     samples: Any, luma_at: int, stride: int, cb_at: int, to_cr: int, scratch: Any,
-    width: int, height: int, parameters: Any, index: int, weights: Any, at0: int, at1: int,
-    implicit_weight: int,
+    width: int, height: int, index: int, ref0: int, ref1: int, parameters: Any, weights: Any,
+    implicit_weights: Any,
 ) -> None:  # fmt: skip
-    """(#avc.8.4.2.3.2) Put together the predictions from both lists, list 1 in `scratch`, by
-    explicit weights, or by `implicit_weight`, w1, unless that is EXPLICIT_WEIGHTS."""
+    """(#avc.8.4.2.3.2) Put together the predictions from both lists, list 1 in `scratch`."""
     for component in range(3):
-        if implicit_weight != EXPLICIT_WEIGHTS:
-            denominator, offset = 5, 0
-            weight0, weight1 = 64 - implicit_weight, implicit_weight
-        else:
-            if component == 0:
-                denominator = int(parameters[index * FIELDS + LUMA_LOG2_WEIGHT_DENOM])
-            else:
-                denominator = int(parameters[index * FIELDS + CHROMA_LOG2_WEIGHT_DENOM])
-            weight0 = int(weights[at0 + 2 * component])
-            weight1 = int(weights[at1 + 2 * component])
-            offset = (
-                int(weights[at0 + 2 * component + 1]) + int(weights[at1 + 2 * component + 1]) + 1
-            ) >> 1
+        denominator, weight0, weight1, offset = _weights_of_lists(
+            component, index, ref0, ref1, parameters, weights, implicit_weights
+        )
         if component == 0:
             sample_kernels.weight_blocks(
                 samples, luma_at, stride, scratch, 0, 16, width, height,
@@ -212,21 +216,18 @@ def _weight(
 ) -> None:  # fmt: skip
     """(#avc.8.4.2.3.2) Weight a predicted block in place."""
     stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
-    at0 = 6 * (2 * index * LIST_SIZE + ref0)
-    at1 = 6 * ((2 * index + 1) * LIST_SIZE + ref1)
     if ref0 >= 0 and ref1 >= 0:
-        implicit_weight = EXPLICIT_WEIGHTS
-        if load(parameters, index * FIELDS + WEIGHTED_PREDICTION) == IMPLICIT:
-            entry = (index * LIST_SIZE + ref0) * LIST_SIZE + ref1
-            implicit_weight = load(implicit_weights, entry)
         _weight_from_lists(
-            samples, luma_at, stride, cb_at, to_cr, scratch, width, height,
-            parameters, index, weights, at0, at1, implicit_weight,
+            samples, luma_at, stride, cb_at, to_cr, scratch, width, height, index, ref0, ref1,
+            parameters, weights, implicit_weights,
         )  # fmt: skip
     else:
+        entry = 2 * index * LIST_SIZE + ref0
+        if ref0 < 0:
+            entry = (2 * index + 1) * LIST_SIZE + ref1
         _weight_from_list(
             samples, luma_at, stride, cb_at, to_cr, width, height,
-            parameters, index, weights, at0 if ref1 < 0 else at1,
+            parameters, index, weights, 6 * entry,
         )  # fmt: skip
 
 
@@ -313,20 +314,25 @@ def _continues(
 def _copy_macroblocks(
     samples: Any, base: int, layout: Any, mb: int, mb_x: int, mb_y: int, most: int,
     slice_table: Any, mb_types: Any, mv: Any, mv32: Any, mv64: Any, ref_idx: Any, parameters: Any,
-    ref_slot: Any,
+    ref_slot: Any, weights: Any, implicit_weights: Any,
 ) -> int:  # fmt: skip
     """(#avc.8.4.2) Predict macroblock `mb`, which is all of one motion, and those behind it that have
-    the same one, at most `most`, as one area, if their vectors are of full samples in all planes, no
-    weights apply and nothing has to be clamped. Return how many that were, maybe none."""
+    the same one, at most `most`, as one area, if their vectors are of full samples in all planes, a
+    single list has no weights and nothing has to be clamped. Return how many that were, maybe none.
+    """
     index = load(slice_table, mb)
-    if load(parameters, index * FIELDS + WEIGHTED_PREDICTION) != UNWEIGHTED:
+    ref0, ref1 = load(ref_idx, 8 * mb), load(ref_idx, 8 * mb + 4)
+    weighted = load(parameters, index * FIELDS + WEIGHTED_PREDICTION) != UNWEIGHTED
+    if weighted:
+        weighted = _has_weights(index, ref0, ref1, parameters, weights, implicit_weights)
+    if weighted and (ref0 < 0 or ref1 < 0):
         return 0
     stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
     limit_x = 16 * load(layout, WIDTH_MBS) + LUMA_BEHIND
     limit_y = 16 * load(layout, HEIGHT_MBS) + LUMA_BEHIND
     sources, luma0, chroma0, luma1, chroma1 = 0, 0, 0, 0, 0
     for field in range(2):
-        reference = load(ref_idx, 8 * mb + 4 * field)
+        reference = ref0 if field == 0 else ref1
         if reference < 0:
             continue
         mv_x, mv_y = load(mv, 64 * mb + 32 * field), load(mv, 64 * mb + 32 * field + 1)
@@ -352,12 +358,26 @@ def _copy_macroblocks(
         sample_kernels.copy_area(samples, luma_at, luma0, stride, 16 * count, 16)
         for to in range(0, to_cr + 1, to_cr):
             sample_kernels.copy_area(samples, cb_at + to, chroma0 + to, stride >> 1, 8 * count, 8)
-    else:
+    elif not weighted:
         sample_kernels.mean_area(samples, luma_at, luma0, luma1, stride, 16 * count, 16)
         for to in range(0, to_cr + 1, to_cr):
             sample_kernels.mean_area(
                 samples, cb_at + to, chroma0 + to, chroma1 + to, stride >> 1, 8 * count, 8
             )
+    else:
+        for component in range(3):
+            denominator, weight0, weight1, offset = _weights_of_lists(
+                component, index, ref0, ref1, parameters, weights, implicit_weights
+            )
+            if component == 1:
+                luma_at, luma0, luma1 = cb_at, chroma0, chroma1
+            elif component == 2:
+                luma_at, luma0, luma1 = cb_at + to_cr, chroma0 + to_cr, chroma1 + to_cr
+            half = min(component, 1)
+            sample_kernels.weight_area(
+                samples, luma_at, luma0, luma1, stride >> half, (16 >> half) * count, 16 >> half,
+                denominator, weight0, weight1, offset,
+            )  # fmt: skip
     return count
 
 
@@ -395,6 +415,7 @@ def _predict_macroblocks(
             done = mb + _copy_macroblocks(
                 samples, base, layout, mb, mb_x, mb_y, min(width_mbs - mb_x, end_mb - mb),
                 slice_table, mb_types, mv, mv32, mv64, ref_idx, parameters, ref_slot,
+                weights, implicit_weights,
             )  # fmt: skip
             if mb < done:
                 continue

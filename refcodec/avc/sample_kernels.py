@@ -20,6 +20,7 @@ luma_block = _blocks.luma_block
 chroma_block = _blocks.chroma_block
 copy_area = _blocks.copy_area
 mean_area = _blocks.mean_area
+weight_area = _blocks.weight_area
 weight_block = _blocks.weight_block
 weight_blocks = _blocks.weight_blocks
 

@@ -7,6 +7,7 @@ some 20 samples behind a block, which the margins allow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from refcodec.avc.compilation import inlined, kernel
@@ -227,9 +228,11 @@ def luma_block(
 
 
 def _put_area(
-    code: Code, out: Value, sources: list[Value], stride: Value, width: Value, height: Value
-) -> None:
-    """Copy an area, or the mean of two; the last vector of a row moves back to fit."""
+    code: Code, out: Value, sources: list[Value], stride: Value, width: Value, height: Value,
+    combine: Callable[..., Value], most: int,
+) -> None:  # fmt: skip
+    """Combine areas of samples, at most `most` at a time; the last vector of a row moves back to
+    fit."""
 
     def put(lanes: int) -> None:
         last = width - lanes
@@ -240,8 +243,7 @@ def _put_area(
 
             def piece(position: list[Value]) -> list[Value]:
                 x = position[0].minimum(last)
-                values = [code.load(source + x, lanes) for source in rows]
-                code.store(values[0] if len(values) == 1 else values[0].mean(values[1]), at + x)
+                code.store(combine(*(code.load(source + x, lanes) for source in rows)), at + x)
                 return [position[0] + lanes]
 
             code.loop(vectors, [width ^ width], piece)
@@ -249,28 +251,68 @@ def _put_area(
 
         code.loop(height, [out, *sources], row)
 
-    with code.builder.if_else((width > 63).value) as (wide, narrow):
-        with wide:
-            put(64)
-        with narrow, code.builder.if_else((width > 15).value) as (middle, least):
-            with middle:
-                put(16)
-            with least:
-                put(8)
+    def choose(sizes: list[int]) -> None:
+        if len(sizes) == 1:
+            put(sizes[0])
+            return
+        with code.builder.if_else((width >= sizes[0]).value) as (fits, less):
+            with fits:
+                put(sizes[0])
+            with less:
+                choose(sizes[1:])
+
+    choose([lanes for lanes in (64, 16, 8) if lanes <= most])
 
 
 @vector_function
 def _copy_area(
     code: Code, out: Value, source: Value, stride: Value, width: Value, height: Value
 ) -> None:
-    _put_area(code, out, [source], stride, width, height)
+    _put_area(code, out, [source], stride, width, height, lambda a: a, 64)
 
 
 @vector_function
 def _mean_area(
     code: Code, out: Value, first: Value, second: Value, stride: Value, width: Value, height: Value
 ) -> None:
-    _put_area(code, out, [first, second], stride, width, height)
+    _put_area(code, out, [first, second], stride, width, height, Value.mean, 64)
+
+
+class _Weights:
+    """(#avc.8.4.2.3.2) The weighted sum of samples from both lists, in lanes of so many bits."""
+
+    def __init__(
+        self, code: Code, bits: int, log2_denominator: Value, weight0: Value, weight1: Value,
+        offset: Value,
+    ) -> None:  # fmt: skip
+        one = Value(code, code.constant(log2_denominator.type, 1))
+        values = (weight0, weight1, one << log2_denominator, log2_denominator + 1, offset)
+        self._bits = bits
+        self._values = [value.narrow(bits) for value in values]
+
+    def __call__(self, first: Value, second: Value) -> Value:
+        lanes = first.type.count
+        weight0, weight1, rounding, amount, offset = (v.spread(lanes) for v in self._values)
+        total = first.widen(self._bits) * weight0 + second.widen(self._bits) * weight1
+        return (((total + rounding) >> amount) + offset).samples()
+
+
+@vector_function
+def _weight_area16(
+    code: Code, out: Value, first: Value, second: Value, stride: Value, width: Value,
+    height: Value, log2_denominator: Value, weight0: Value, weight1: Value, offset: Value,
+) -> None:  # fmt: skip
+    weights = _Weights(code, 16, log2_denominator, weight0, weight1, offset)
+    _put_area(code, out, [first, second], stride, width, height, weights, 16)
+
+
+@vector_function
+def _weight_area32(
+    code: Code, out: Value, first: Value, second: Value, stride: Value, width: Value,
+    height: Value, log2_denominator: Value, weight0: Value, weight1: Value, offset: Value,
+) -> None:  # fmt: skip
+    weights = _Weights(code, 32, log2_denominator, weight0, weight1, offset)
+    _put_area(code, out, [first, second], stride, width, height, weights, 16)
 
 
 @kernel
@@ -289,6 +331,26 @@ def mean_area(
     """(#avc.8.4.2.3.1) The same from both lists."""
     a = address_of(samples)
     _mean_area(a + at, a + first, a + second, stride, width, height)
+
+
+@kernel
+def weight_area(
+    samples: Any, at: int, first: int, second: int, stride: int, width: int, height: int,
+    log2_denominator: int, weight0: int, weight1: int, offset: int,
+) -> None:  # fmt: skip
+    """(#avc.8.4.2.3.2) The same with weights."""
+    a = address_of(samples)
+    # 255 * 128 with the rounding, at most 128, must fit 16 bits, as must the sum with the offset
+    if min(weight0, weight1) >= 0 and weight0 + weight1 <= 128 and log2_denominator <= 6:
+        _weight_area16(
+            a + at, a + first, a + second, stride, width, height,
+            log2_denominator, weight0, weight1, offset,
+        )  # fmt: skip
+    else:
+        _weight_area32(
+            a + at, a + first, a + second, stride, width, height,
+            log2_denominator, weight0, weight1, offset,
+        )  # fmt: skip
 
 
 _LOW, _HIGH = list(range(8)), list(range(8, 16))
@@ -405,17 +467,12 @@ def _weight_both(
     width: Value, height: Value, log2_denominator: Value, weight0: Value, weight1: Value,
     offset: Value,
 ) -> None:  # fmt: skip
-    amount, factor0, factor1, addend = (
-        value.narrow(32).spread(LANES) for value in (log2_denominator + 1, weight0, weight1, offset)
-    )
-    one = Value(code, code.constant(log2_denominator.type, 1))
-    rounding = (one << log2_denominator).narrow(32).spread(LANES)
+    weights = _Weights(code, 32, log2_denominator, weight0, weight1, offset)
 
     def body(state: list[Value]) -> list[Value]:
         at, other = state
-        first, last = (code.load(row, LANES).widen(32) for row in (at, other))
-        value = ((first * factor0 + last * factor1 + rounding) >> amount) + addend
-        code.store_first(value.samples(), at, width, ALL_WIDTHS)
+        samples = weights(code.load(at, LANES), code.load(other, LANES))
+        code.store_first(samples, at, width, ALL_WIDTHS)
         return [at + stride, other + second_stride]
 
     code.loop(height, [out, second], body)

@@ -89,15 +89,25 @@ def test_weights(
     np.testing.assert_array_equal(found, expected)
 
 
-@given(sample_arrays(), st.integers(1, 20), st.integers(1, 8), st.integers(-40, 40))
+@given(
+    sample_arrays(), st.integers(1, 10), st.integers(1, 8), st.integers(-40, 40),
+    st.integers(0, 7), st.integers(-64, 128), st.integers(-64, 128), st.integers(-128, 127),
+)  # fmt: skip
 @BIT_EXACT
-def test_areas(samples: np.ndarray, eighths: int, height: int, apart: int) -> None:
+def test_areas(
+    samples: np.ndarray, eighths: int, height: int, apart: int, denominator: int, weight0: int,
+    weight1: int, offset: int,
+) -> None:  # fmt: skip
     expected = samples.copy()
     found = samples.copy()
     size = (2 * STRIDE, 8 * eighths, height)
     for kernels, out in ((block_kernels, expected), (vector_blocks, found)):
         kernels.copy_area(out, 4 * STRIDE, AT + apart, *size)
         kernels.mean_area(out, 21 * STRIDE, AT + apart, 60 * STRIDE, *size)
+        kernels.weight_area(
+            out, 4 * STRIDE + 1, AT + apart, 61 * STRIDE, *size,
+            denominator, weight0, weight1, offset,
+        )  # fmt: skip
     np.testing.assert_array_equal(found, expected)
 
 
