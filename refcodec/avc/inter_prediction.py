@@ -7,13 +7,14 @@ same: most macroblocks are one block of 16x16. Samples of references are read in
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from refcodec.avc import sample_kernels
 from refcodec.avc.compilation import inlined, kernel, load
-from refcodec.avc.frame_store import FrameStore
+from refcodec.avc.frame_store import FrameStore, Geometry
 from refcodec.avc.side_information import (
     INTER_8X8,
     INTER_8X16,
@@ -55,20 +56,18 @@ WIDTH_MBS = 6
 HEIGHT_MBS = 7
 
 
+@lru_cache(maxsize=16)
+def _layout(g: Geometry, slots: int) -> Any:
+    to_cr = g.cr_offset - g.cb_offset
+    offsets = [g.luma_stride, g.luma_offset, g.cb_offset, to_cr]
+    values = np.array([*offsets, g.slot_size, slots, g.width_mbs, g.height_mbs], np.int64)
+    values.flags.writeable = False
+    return values
+
+
 def layout_of(store: FrameStore) -> Any:
     """Return what kernels need to know of a frame store, an int64 array."""
-    g = store.geometry
-    values = [
-        g.luma_stride,
-        g.luma_offset,
-        g.cb_offset,
-        g.cr_offset - g.cb_offset,
-        g.slot_size,
-        store.slots,
-        g.width_mbs,
-        g.height_mbs,
-    ]
-    return np.array(values, np.int64)
+    return _layout(store.geometry, store.slots)
 
 
 @kernel
