@@ -92,10 +92,9 @@ MVD_L0: Final = 3
 MVD_L1: Final = 4
 QP_DELTA: Final = 5
 LEVEL: Final = 6
-PCM_ALIGNMENT: Final = 7
-TRUNCATED: Final = 8
-EXCESS: Final = 9
-NOT_FREE: Final = 10
+TRUNCATED: Final = 7
+EXCESS: Final = 8
+NOT_FREE: Final = 9
 
 _INVALID: Final = "HYP-E-AVC-02"
 _ERRORS: Final[dict[int, tuple[str, str]]] = {
@@ -105,7 +104,6 @@ _ERRORS: Final[dict[int, tuple[str, str]]] = {
     MVD_L1: (_INVALID, "mvd_l1"),
     QP_DELTA: (_INVALID, "mb_qp_delta"),
     LEVEL: (_INVALID, "coeff_abs_level_minus1"),
-    PCM_ALIGNMENT: (_INVALID, "pcm_alignment_zero_bit"),
     TRUNCATED: ("HYP-E-AVC-03", "end_of_slice_flag"),
     EXCESS: ("HYP-E-AVC-04", "end_of_slice_flag"),
     NOT_FREE: ("HYP-E-AVC-05", "end_of_slice_flag"),
@@ -175,6 +173,7 @@ def parse_slice_data(
         info.level_offset,
         info.levels,
         info.levels_used,
+        info.end_bit,
     )
     parameters[END_MB] = cabac[PARAMETERS + END_MB]
     if status != OK:
@@ -210,6 +209,7 @@ def slice_data(
     level_offset: Any,
     levels: Any,
     levels_used: Any,
+    end_bit: Any,
 ) -> int:
     """(#avc.7.3.4) slice_data: return OK or what is wrong. Arrays are those of SideInformation with
     one dimension."""
@@ -308,11 +308,13 @@ def slice_data(
             qp_changed = status >> 6
             qp = status & 63
         end_of_slice_flag = decode_terminate(cabac)
-        if bits_read(cabac) > load(cabac, STOP_BIT) + 1:
+        read = bits_read(cabac)
+        if read > load(cabac, STOP_BIT) + 1:
             # the macroblock may come again in another slice
             levels_used[0] = used
             return TRUNCATED
         store(slice_table, mb, index)
+        store(end_bit, mb, read)
         mb += 1
         cabac[PARAMETERS + END_MB] = mb
     # The last bit that was read is rbsp_stop_one_bit. x264 marks pictures with a bit of its own among
@@ -566,13 +568,12 @@ def macroblock_layer(
 @kernel
 def _pcm_samples(cabac: Any, first: int, levels: Any) -> int:
     """(#avc.7.3.5) pcm_alignment_zero_bit, pcm_sample_luma, pcm_sample_chroma, and initialisation
-    of the engine after them (9.3.1.2)."""
-    read = bits_read(cabac)
-    start = (read + 7) >> 3
+    of the engine after them (9.3.1.2).
+
+    As at the end of a slice, x264 has a bit of its own among the alignment bits."""
+    start = (bits_read(cabac) + 7) >> 3
     if 8 * (start + LEVELS_PER_MB) > cabac[STOP_BIT]:
         return TRUNCATED
-    if slice_byte(cabac, start - 1) & ((1 << (8 * start - read)) - 1):
-        return PCM_ALIGNMENT
     for sample in range(LEVELS_PER_MB):
         levels[first + sample] = slice_byte(cabac, start + sample)
     initialise_engine(cabac, start + LEVELS_PER_MB)

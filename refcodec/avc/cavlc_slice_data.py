@@ -169,6 +169,7 @@ def parse_slice_data(
         info.level_offset,
         info.levels,
         info.levels_used,
+        info.end_bit,
     )
     slices.parameters[index, st.END_MB] = parameters[st.END_MB]
     if status != OK:
@@ -661,6 +662,7 @@ def parse_macroblocks(
     level_offset: Array,
     levels: Array,
     levels_used: Array,
+    end_bit: Array,
 ) -> int:
     """(#avc.7.3.4) slice_data() with entropy_coding_mode_flag 0. Arrays of side information are
     flat. Returns OK, or another status with the reader at the place and the report filled."""
@@ -671,7 +673,7 @@ def parse_macroblocks(
         shape = P_SKIP
     elif slice_type == st.B:
         shape = B_SKIP
-    end = int(reader[READER_END])
+    begin, end = int(reader[READER_POSITION]), int(reader[READER_END])
     qp = int(parameters[st.SLICE_QP])
     mb = int(parameters[st.FIRST_MB])
     while True:
@@ -721,6 +723,8 @@ def parse_macroblocks(
             coded_dc,
             level_offset,
         )
+        for skipped in range(mb, mb + run):
+            store(end_bit, skipped, int(reader[READER_POSITION]) - begin)
         mb += run
         parameters[st.END_MB] = mb
         report[REPORT_MB] = mb
@@ -770,6 +774,7 @@ def parse_macroblocks(
             return status
         if int(mb_type[mb]) != I_PCM:
             qp = int(qp_y[mb])
+        end_bit[mb] = int(reader[READER_POSITION]) - begin
         mb += 1
         if int(reader[READER_POSITION]) == end:
             parameters[st.END_MB] = mb

@@ -106,6 +106,9 @@ class SideInformation:
         (Intra16x16DCLevel inverse-scanned to the 4x4 matrix of DC, entry (i, j) at block 4i + j).
         I_PCM: the 384 samples
     levels_used: int32 (1,), entries of `levels` in use
+    end_bit: int32 (mbs,), bits of slice data (after cabac_alignment_one_bit) that are read when the
+        macroblock ends, by the arithmetic decoder under CABAC; so the difference to the macroblock
+        before it in the slice is what the macroblock takes
 
     Written by derivation (8.3.1.1, 8.3.2.1, 8.4.1):
 
@@ -132,6 +135,7 @@ class SideInformation:
     level_offset: Array
     levels: Array
     levels_used: Array
+    end_bit: Array
 
     @classmethod
     def allocate(cls, mbs: int) -> SideInformation:
@@ -155,6 +159,7 @@ class SideInformation:
             np.full(mbs, -1, np.int32),
             np.zeros(mbs * LEVELS_PER_MB, np.int16),
             np.zeros(1, np.int32),
+            np.zeros(mbs, np.int32),
         )
 
     def clear(self) -> None:
