@@ -98,8 +98,16 @@ def _nal_unit_header(byte: int) -> Structure:
 
 
 def pic_parameter_set_id(rbsp: bytes | bytearray) -> int:
-    """(#avc.7.3.3) Return pic_parameter_set_id of the slice header that `rbsp` begins with."""
-    return syntax.read(avc_syntax(), "slice_header_start", rbsp).number("pic_parameter_set_id")
+    """(#avc.7.3.3) Return pic_parameter_set_id of the slice header that `rbsp` begins with.
+
+    Raises HYP-E-AVC-01 for slice types that are refused, whatever their headers look like.
+    """
+    start = syntax.read(avc_syntax(), "slice_header_start", rbsp)
+    slice_type = start.number("slice_type")
+    if slice_type % 5 in UNSUPPORTED_SLICE_TYPES:
+        detail = UNSUPPORTED_SLICE_TYPES[slice_type % 5]
+        raise unsupported("slice_type", slice_type, "P, B or I", detail)
+    return start.number("pic_parameter_set_id")
 
 
 def read_slice_header(
@@ -108,17 +116,13 @@ def read_slice_header(
     """(#avc.7.3.3) Read the slice header that `rbsp` begins with; `nal_byte` is the NAL unit header,
     `parameters` the picture parameter set that the slice names.
 
-    Raises the errors of the syntax, HYP-E-AVC-01 for slices that are refused, and HYP-E-AVC-08
-    for values that contradict the parameter sets.
+    Raises the errors of the syntax, HYP-E-AVC-01 for redundant slices, and HYP-E-AVC-08 for values
+    that contradict the parameter sets.
     """
     nal = _nal_unit_header(nal_byte)
     params = {"nal": nal, "sps": parameters.sequence.values, "pps": parameters.values}
     values: Any = syntax.read(avc_syntax(), "slice_header", rbsp, params=params)
     slice_type = values["slice_type"] % 5
-    if slice_type in UNSUPPORTED_SLICE_TYPES:
-        raise unsupported(
-            "slice_type", values["slice_type"], "P, B or I", UNSUPPORTED_SLICE_TYPES[slice_type]
-        )
     if values["redundant_pic_cnt"]:
         raise unsupported(
             "redundant_pic_cnt", values["redundant_pic_cnt"], 0, "Redundant slices are not decoded."
