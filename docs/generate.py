@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md from the commands and docs/reference/api.md from the docstrings.
+"""Writes docs/reference/cli.md from the commands, api.md and side-information.md from the docstrings.
 
 python -m docs.generate          write the files
 python -m docs.generate --check  exit with 1 when a file differs from what would be written
@@ -26,6 +26,8 @@ RESULTS = (
     ("refcodec.decoder", "DecodeReport"),
     ("refcodec.picture", "Picture"),
     ("refcodec.inspection.info", "FileInfo"),
+    ("refcodec.inspection.coded_pictures", "InspectedPicture"),
+    ("refcodec.inspection.picture_layers", "PictureLayers"),
     ("refcodec.inspection.tracing", "TracedElement"),
     ("refcodec.inspection.tracing", "TracedFault"),
     ("refcodec.validation", "ValidationReport"),
@@ -35,6 +37,14 @@ RESULTS = (
     ("refcodec.errors", "HypError"),
 )
 """Types that the functions take and return."""
+
+SIDE_INFORMATION = (
+    ("refcodec.avc.stream_decoder", ("AvcDecoder", "OutputPicture", "PictureDetails")),
+    ("refcodec.avc.side_information", ("SideInformation", "MotionField")),
+    ("refcodec.avc.slice_table", ("SliceTable",)),
+    ("refcodec.avc.deblocking", ("FilterDecisions",)),
+)
+"""What the H.264 decoder publishes of a picture."""
 
 
 def cli_reference() -> str:
@@ -98,19 +108,55 @@ def api_reference() -> str:
         lines.append(inspect.cleandoc(function.__doc__ or ""))
     lines += ["", "## Types"]
     for module, name in RESULTS:
-        kind = getattr(importlib.import_module(module), name)
-        lines += [
-            "",
-            f"### {name}",
-            "",
-            f"`{module}.{name}`",
-            "",
-            inspect.cleandoc(kind.__doc__ or ""),
-        ]
-        members = list(_members(kind))
-        if members:
-            lines += ["", *members]
+        lines += _type(module, name)
     return "\n".join(lines) + "\n"
+
+
+def side_information_reference() -> str:
+    """Return docs/reference/side-information.md: what the H.264 decoder tells of a picture."""
+    lines = [
+        "# Side information of H.264 pictures",
+        "",
+        "Written by `make docs` from the docstrings; do not edit. How to get it is in "
+        "[inspect](../how-to/inspect.md), where it comes from in "
+        "[the H.264 decoder](../explanation/h264-decoder.md).",
+    ]
+    for module, names in SIDE_INFORMATION:
+        described = importlib.import_module(module)
+        lines += ["", f"## {module}", "", inspect.cleandoc(described.__doc__ or "")]
+        constants = [
+            (name, value)
+            for name, value in vars(described).items()
+            if name.isupper() and isinstance(value, int)
+        ]
+        own = [entry for entry in constants if _defines(described, entry[0])]
+        if own:
+            lines += ["", "| constant | value |", "|---|---|"]
+            lines += [f"| `{name}` | {value} |" for name, value in own]
+        for name in names:
+            lines += _type(module, name)
+    return "\n".join(lines) + "\n"
+
+
+def _defines(module: Any, name: str) -> bool:
+    """Whether `name` is assigned in the source of `module`, not imported into it."""
+    return re.search(rf"^{name}\b.*=", inspect.getsource(module), flags=re.M) is not None
+
+
+def _type(module: str, name: str) -> list[str]:
+    kind = getattr(importlib.import_module(module), name)
+    lines = ["", f"### {name}", "", f"`{module}.{name}`", "", _prose(kind.__doc__ or "")]
+    members = list(_members(kind))
+    return [*lines, "", *members] if members else lines
+
+
+def _prose(text: str) -> str:
+    """Make a list of the lines `name: meaning` of a docstring, with what is indented under each."""
+    entries = re.compile(r"^([a-z_0-9.]+(?:, [a-z_0-9.]+)*): ", flags=re.M)
+    found = inspect.cleandoc(text)
+    if len(entries.findall(found)) < 4:
+        return found
+    return entries.sub(r"- `\1`: ", found)
 
 
 def _signature(function: Any) -> str:
@@ -150,7 +196,11 @@ def _members(kind: Any) -> Iterator[str]:
 
 def pages() -> dict[Path, str]:
     """Return the text of each generated page by its path."""
-    return {REFERENCE / "cli.md": cli_reference(), REFERENCE / "api.md": api_reference()}
+    return {
+        REFERENCE / "cli.md": cli_reference(),
+        REFERENCE / "api.md": api_reference(),
+        REFERENCE / "side-information.md": side_information_reference(),
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -78,7 +78,7 @@ class SideInformation:
     Written by parsing (7.3.5):
 
     slice_table: int32 (mbs,), index of the slice in the picture, NOT_DECODED where there is none
-    motion.mb_type, and motion.ref_idx where it is parsed or inferred without derivation
+    motion.mb_type, motion.ref_idx: the latter where it is parsed or inferred without derivation
     sub_mb_type: uint8 (mbs, 4), SUB_…; for every mb_type but INTER_8X8 it is SUB_8X8, for B_SKIP
         and B_DIRECT_16X16 SUB_DIRECT
     pred_flags: uint8 (mbs, 4), by 8x8 block: bit 0 predFlagL0, bit 1 predFlagL1; 0 in intra
@@ -114,7 +114,7 @@ class SideInformation:
 
     intra_pred_mode: int8 (mbs, 16), Intra4x4PredMode by 4x4 block, or Intra8x8PredMode in entries
         0 to 3 by 8x8 block; 2 (DC) elsewhere
-    motion.mv, motion.ref_idx, motion.ref_picture, pred_flags
+    motion.mv, motion.ref_idx, motion.ref_picture, pred_flags: of all inter macroblocks
     """
 
     mbs: int

@@ -15,6 +15,7 @@ from refcodec.cli import (
     encode,
     export,
     info,
+    inspect,
     spec,
     trace,
     train,
@@ -79,6 +80,7 @@ def hyp(
       hyp decode film.hyp film.y4m                   decode it
       hyp compare film.mp4 film.hyp --html out.html  see it beside x264, x265, VP9 and AV1
       hyp export film.hyp film.mp4                   make an MP4 that every player plays
+      hyp inspect film.hyp --frame 30 -o page.html   see how a picture was coded
 
     \b
     Exit codes: 0 done, 1 the file was rejected or breaks a rule, 2 wrong use, 3 not supported.
@@ -89,6 +91,7 @@ def hyp(
 app.command("encode")(encode.encode)
 app.command("decode")(decode.decode)
 app.command("info")(info.info)
+app.command("inspect")(inspect.inspect)
 app.command("trace")(trace.trace)
 app.command("validate")(validate.validate)
 app.command("compare")(compare.compare)
