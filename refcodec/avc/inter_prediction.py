@@ -291,6 +291,14 @@ def _predict_block(
 
 
 @inlined
+def _all_full(mv: Any, mb: int) -> bool:
+    """Whether the vectors of the first block of a macroblock are of full samples in all planes."""
+    at = 64 * mb
+    vectors = load(mv, at) | load(mv, at + 1) | load(mv, at + 32) | load(mv, at + 33)
+    return vectors & 7 == 0
+
+
+@inlined
 def _continues(
     mb: int, first: int, slice_table: Any, mb_types: Any, mv32: Any, mv64: Any, ref_idx: Any
 ) -> bool:
@@ -309,15 +317,16 @@ def _continues(
     return mb_type > LAST_INTRA and _same_motion(mv64, ref_idx, mb)
 
 
-@inlined
+@kernel
 def _copy_macroblocks(
     samples: Any, base: int, layout: Any, mb: int, mb_x: int, mb_y: int, most: int,
     slice_table: Any, mb_types: Any, mv: Any, mv32: Any, mv64: Any, ref_idx: Any, parameters: Any,
     ref_slot: Any, weights: Any, implicit_weights: Any,
 ) -> int:  # fmt: skip
     """(#avc.8.4.2) Predict macroblock `mb`, which is all of one motion, and those behind it that have
-    the same one, at most `most`, as one area, if their vectors are of full samples in all planes, a
-    single list has no weights and nothing has to be clamped. Return how many that were, maybe none.
+    the same one, at most `most`, as one area. Their vectors are of full samples in all planes. None
+    are predicted where a single list has weights, or something has to be clamped. Return how many
+    were.
     """
     index = load(slice_table, mb)
     ref0, ref1 = load(ref_idx, 8 * mb), load(ref_idx, 8 * mb + 4)
@@ -329,52 +338,47 @@ def _copy_macroblocks(
     stride, to_cr = load(layout, LUMA_STRIDE), load(layout, TO_CR)
     limit_x = 16 * load(layout, WIDTH_MBS) + LUMA_BEHIND
     limit_y = 16 * load(layout, HEIGHT_MBS) + LUMA_BEHIND
-    sources, luma0, chroma0, luma1, chroma1 = 0, 0, 0, 0, 0
+    sources, first, first_chroma, second, second_chroma = 0, 0, 0, 0, 0
     for field in range(2):
         reference = ref0 if field == 0 else ref1
         if reference < 0:
             continue
         mv_x, mv_y = load(mv, 64 * mb + 32 * field), load(mv, 64 * mb + 32 * field + 1)
         x, y = 16 * mb_x + (mv_x >> 2), 16 * mb_y + (mv_y >> 2)
-        if (mv_x | mv_y) & 7 != 0 or x < -LUMA_BEFORE or y < -LUMA_BEFORE or y > limit_y:
+        if x < -LUMA_BEFORE or y < -LUMA_BEFORE or y > limit_y:
             return 0
         most = min(most, (limit_x - x) >> 4)
         slot = max(load(ref_slot, (2 * index + field) * LIST_SIZE + reference), 0)
-        luma1 = slot * load(layout, SLOT_SIZE) + load(layout, LUMA_OFFSET) + y * stride + x
-        chroma1 = slot * load(layout, SLOT_SIZE) + load(layout, CB_OFFSET)
-        chroma1 += (y >> 1) * (stride >> 1) + (x >> 1)
+        second = slot * load(layout, SLOT_SIZE) + load(layout, LUMA_OFFSET) + y * stride + x
+        second_chroma = slot * load(layout, SLOT_SIZE) + load(layout, CB_OFFSET)
+        second_chroma += (y >> 1) * (stride >> 1) + (x >> 1)
         if sources == 0:
-            luma0, chroma0 = luma1, chroma1
+            first, first_chroma = second, second_chroma
         sources += 1
     if most < 1 or sources == 0:
         return 0
     count = 1
     while count < most and _continues(mb + count, mb, slice_table, mb_types, mv32, mv64, ref_idx):
         count += 1
-    luma_at = base + load(layout, LUMA_OFFSET) + 16 * (mb_y * stride + mb_x)
-    cb_at = base + load(layout, CB_OFFSET) + 8 * (mb_y * (stride >> 1) + mb_x)
-    if sources == 1:
-        sample_kernels.copy_area(samples, luma_at, luma0, stride, 16 * count, 16)
-        for to in range(0, to_cr + 1, to_cr):
-            sample_kernels.copy_area(samples, cb_at + to, chroma0 + to, stride >> 1, 8 * count, 8)
-    elif not weighted:
-        sample_kernels.mean_area(samples, luma_at, luma0, luma1, stride, 16 * count, 16)
-        for to in range(0, to_cr + 1, to_cr):
-            sample_kernels.mean_area(
-                samples, cb_at + to, chroma0 + to, chroma1 + to, stride >> 1, 8 * count, 8
-            )
-    else:
-        for component in range(3):
+    at = base + load(layout, LUMA_OFFSET) + 16 * (mb_y * stride + mb_x)
+    size = 16
+    for component in range(3):
+        if component == 1:
+            at = base + load(layout, CB_OFFSET) + 8 * (mb_y * (stride >> 1) + mb_x)
+            first, second, size = first_chroma, second_chroma, 8
+            stride >>= 1
+        elif component == 2:
+            at, first, second = at + to_cr, first + to_cr, second + to_cr
+        if sources == 1:
+            sample_kernels.copy_area(samples, at, first, stride, size * count, size)
+        elif not weighted:
+            sample_kernels.mean_area(samples, at, first, second, stride, size * count, size)
+        else:
             denominator, weight0, weight1, offset = _weights_of_lists(
                 component, index, ref0, ref1, parameters, weights, implicit_weights
             )
-            if component == 1:
-                luma_at, luma0, luma1 = cb_at, chroma0, chroma1
-            elif component == 2:
-                luma_at, luma0, luma1 = cb_at + to_cr, chroma0 + to_cr, chroma1 + to_cr
-            half = min(component, 1)
             sample_kernels.weight_area(
-                samples, luma_at, luma0, luma1, stride >> half, (16 >> half) * count, 16 >> half,
+                samples, at, first, second, stride, size * count, size,
                 denominator, weight0, weight1, offset,
             )  # fmt: skip
     return count
@@ -410,7 +414,7 @@ def _predict_macroblocks(
             width = 8
         elif mb_type >= INTER_8X8 and mb_type != P_SKIP and not _same_motion(mv64, ref_idx, mb):
             width = height = 8
-        if width + height == 32:
+        if width + height == 32 and _all_full(mv, mb):
             done = mb + _copy_macroblocks(
                 samples, base, layout, mb, mb_x, mb_y, min(width_mbs - mb_x, end_mb - mb),
                 slice_table, mb_types, mv, mv32, mv64, ref_idx, parameters, ref_slot,
