@@ -14,7 +14,7 @@ import numpy as np
 
 from refcodec.avc import edge_kernels, sample_kernels
 from refcodec.avc.compilation import inlined, kernel, load
-from refcodec.avc.frame_store import FrameStore
+from refcodec.avc.frame_store import FrameStore, Geometry
 from refcodec.avc.inter_prediction import (
     CB_OFFSET,
     LUMA_OFFSET,
@@ -23,6 +23,7 @@ from refcodec.avc.inter_prediction import (
     TO_CR,
     WIDTH_MBS,
     layout_of,
+    layout_of_geometry,
 )
 from refcodec.avc.side_information import (
     B_SKIP,
@@ -75,6 +76,11 @@ CHROMA_QP: Final = np.array(
     + [29, 30, 31, 32, 32, 33, 34, 34, 35, 35, 36, 36, 37, 37, 37, 38, 38, 38, 39, 39, 39, 39],
     np.int32,
 )
+
+# What `_deblock` does beside filtering, or in place of it
+NOTHING: Final = 0
+DECISIONS: Final = 1
+STRENGTHS: Final = 2
 
 VERTICAL: Final = 0
 HORIZONTAL: Final = 1
@@ -331,10 +337,12 @@ def _deblock(
                 known = wanted
             alpha, beta = load(thresholds, 0), load(thresholds, 1)
             across, along = (1, stride) if direction == VERTICAL else (stride, 1)
-            if record != 0:
+            if record != NOTHING:
                 for k in range(4):
                     place = ((2 * mb + direction) * 4 + edge) * 4 + k
                     strength_record[place] = (strengths >> (8 * k)) & 255
+                if record == STRENGTHS:
+                    continue
                 edge_kernels.luma_edge(
                     samples, luma_at + 4 * edge * across, across, along, alpha, beta, strengths,
                     load(thresholds, 2), luma_record, ((2 * mb + direction) * 4 + edge) * 16,
@@ -349,7 +357,7 @@ def _deblock(
             across, along = (1, stride >> 1) if direction == VERTICAL else (stride >> 1, 1)
             alpha, beta = load(thresholds, 3), load(thresholds, 4)
             alpha_cr, beta_cr = load(thresholds, 6), load(thresholds, 7)
-            if record != 0:
+            if record != NOTHING:
                 edge_kernels.chroma_edges(
                     samples, cb_at + 2 * edge * across, to_cr, across, along, alpha, beta,
                     load(thresholds, 5), alpha_cr, beta_cr, load(thresholds, 8), strengths,
@@ -366,8 +374,9 @@ def _deblock(
 def _run(
     info: SideInformation,
     slices: SliceTable,
-    store: FrameStore,
+    samples: Array,
     slot: int,
+    layout: Array,
     record: int,
     decisions: FilterDecisions,
 ) -> None:
@@ -387,9 +396,9 @@ def _run(
         info.transform_size_8x8_flag,
     )
     _deblock(
-        store.samples,
+        samples,
         slot,
-        layout_of(store),
+        layout,
         states,
         np.empty(9, np.int64),
         0,
@@ -408,7 +417,15 @@ def _run(
     )
 
 
-_NOTHING: Final = FilterDecisions(*(np.zeros(0, np.uint8) for _ in range(3)))
+def _decisions(mbs: int) -> FilterDecisions:
+    return FilterDecisions(
+        np.zeros((mbs, 2, 4, 4), np.uint8),
+        np.zeros((mbs, 2, 4, 16), np.uint8),
+        np.zeros((mbs, 2, 2, 2, 8), np.uint8),
+    )
+
+
+_NONE: Final = _decisions(0)
 
 
 def deblock(info: SideInformation, slices: SliceTable, store: FrameStore, slot: int) -> None:
@@ -416,17 +433,22 @@ def deblock(info: SideInformation, slices: SliceTable, store: FrameStore, slot: 
 
     Macroblocks that were not decoded are not filtered, nor the edges that they share.
     """
-    _run(info, slices, store, slot, 0, _NOTHING)
+    _run(info, slices, store.samples, slot, layout_of(store), NOTHING, _NONE)
 
 
 def deblock_and_record(
     info: SideInformation, slices: SliceTable, store: FrameStore, slot: int
 ) -> FilterDecisions:
     """(#avc.8.7) Filter the picture in `slot` as `deblock` does; return what was decided."""
-    decisions = FilterDecisions(
-        np.zeros((info.mbs, 2, 4, 4), np.uint8),
-        np.zeros((info.mbs, 2, 4, 16), np.uint8),
-        np.zeros((info.mbs, 2, 2, 2, 8), np.uint8),
-    )
-    _run(info, slices, store, slot, 1, decisions)
+    decisions = _decisions(info.mbs)
+    _run(info, slices, store.samples, slot, layout_of(store), DECISIONS, decisions)
     return decisions
+
+
+def filter_strengths(info: SideInformation, slices: SliceTable, geometry: Geometry) -> Array:
+    """(#avc.8.7.2.1) Return FilterDecisions.strengths of a picture, which need no samples."""
+    strengths = _decisions(info.mbs).strengths
+    samples = np.zeros(0, np.uint8)
+    decisions = FilterDecisions(strengths, _NONE.luma, _NONE.chroma)
+    _run(info, slices, samples, 0, layout_of_geometry(geometry), STRENGTHS, decisions)
+    return strengths

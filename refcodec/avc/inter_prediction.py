@@ -51,23 +51,23 @@ LUMA_OFFSET = 1
 CB_OFFSET = 2
 TO_CR = 3
 SLOT_SIZE = 4
-SLOTS = 5
-WIDTH_MBS = 6
-HEIGHT_MBS = 7
+WIDTH_MBS = 5
+HEIGHT_MBS = 6
 
 
 @lru_cache(maxsize=16)
-def _layout(g: Geometry, slots: int) -> Any:
+def layout_of_geometry(g: Geometry) -> Any:
+    """Return what kernels need to know of frame slots, an int64 array."""
     to_cr = g.cr_offset - g.cb_offset
     offsets = [g.luma_stride, g.luma_offset, g.cb_offset, to_cr]
-    values = np.array([*offsets, g.slot_size, slots, g.width_mbs, g.height_mbs], np.int64)
+    values = np.array([*offsets, g.slot_size, g.width_mbs, g.height_mbs], np.int64)
     values.flags.writeable = False
     return values
 
 
 def layout_of(store: FrameStore) -> Any:
-    """Return what kernels need to know of a frame store, an int64 array."""
-    return _layout(store.geometry, store.slots)
+    """Return what kernels need to know of a frame store."""
+    return layout_of_geometry(store.geometry)
 
 
 @kernel

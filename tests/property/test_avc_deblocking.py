@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refcodec.avc.deblocking import deblock, deblock_and_record
+from refcodec.avc.deblocking import deblock, deblock_and_record, filter_strengths
 from refcodec.avc.plain import deblocking as plain
 from tests.property.avc_pictures import CURRENT, random_case
 
@@ -29,6 +29,8 @@ def test_pictures_are_filtered_as_the_equations_say(
     np.testing.assert_array_equal(case.store.samples, expected.samples)
     decisions = deblock_and_record(case.info, case.slices, recording, CURRENT)
     np.testing.assert_array_equal(recording.samples, expected.samples)
+    strengths = filter_strengths(case.info, case.slices, case.store.geometry)
+    np.testing.assert_array_equal(strengths, decisions.strengths)
     parts = decisions.luma.reshape(*decisions.luma.shape[:3], 4, 4).max(-1)
     assert not (parts.astype(bool) & (decisions.strengths == 0)).any()
     for mb, direction, edge, part in np.argwhere(decisions.strengths > 0):
