@@ -4,7 +4,8 @@ numpy     reference, int64, slow
 numba     plain integer kernels
 float32   binary32 matrix products of the BLAS library behind numpy
 avx2      dot products of 16-bit integers (processors with AVX2)
-vnni      dot products of 8-bit and 16-bit integers (processors with AVX512-VNNI)
+avxvnni   dot products of 8-bit and 16-bit integers, 256 bits wide (processors with AVX-VNNI)
+vnni      the same, 512 bits wide (processors with AVX512-VNNI)
 torch     binary32 convolutions of PyTorch; imported only when asked for by name
 onnxruntime  the exported ONNX model on the CPU; imported only when asked for by name
 auto      the fastest that needs neither of the last two
@@ -26,7 +27,10 @@ from refcodec.intnet.strips import Prepared
 Tensor = NDArray[np.int16]
 Evaluate = Callable[[Network, Mapping[str, Tensor], int], dict[str, Tensor]]
 
-NAMES = ("auto", "numpy", "numba", "float32", "avx2", "vnni", "torch", "onnxruntime")
+NAMES = ("auto", "numpy", "numba", "float32", "avx2", "avxvnni", "vnni", "torch", "onnxruntime")
+
+VECTOR = ("avx2", "avxvnni", "vnni")
+"""Those with instructions that not every processor has, the fastest last."""
 
 
 def default_threads() -> int:
@@ -47,7 +51,7 @@ def _can_run(name: str) -> bool:
         return find_spec("torch") is not None
     if name == "onnxruntime":
         return find_spec("onnx") is not None and find_spec("onnxruntime") is not None
-    if name in ("avx2", "vnni"):
+    if name in VECTOR:
         from refcodec.intnet import evaluate_vector
 
         return evaluate_vector.can_run(name)
@@ -60,7 +64,7 @@ def resolve(name: str) -> str:
     Raises ValueError for a name that is unknown or that cannot run here.
     """
     if name == "auto":
-        return next(fast for fast in ("vnni", "avx2", "float32") if fast in available())
+        return next(fast for fast in (*reversed(VECTOR), "float32") if fast in available())
     if name not in NAMES:
         raise ValueError(f"no backend {name!r}; there are {', '.join(NAMES)}")
     if name not in available():
@@ -100,7 +104,7 @@ def prepared(name: str) -> Prepared:
         from refcodec.intnet import evaluate_float32
 
         return evaluate_float32.prepared
-    if chosen in ("avx2", "vnni"):
+    if chosen in VECTOR:
         from refcodec.intnet import evaluate_vector
 
         return evaluate_vector.prepared(chosen)

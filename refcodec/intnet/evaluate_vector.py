@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.intnet import kernels, vector_depthwise
-from refcodec.intnet.graph import Network, Node
+from refcodec.intnet.graph import Node
 from refcodec.intnet.strips import (
     Addition,
     Filter,
@@ -25,6 +24,8 @@ from refcodec.intnet.strips import (
 from refcodec.intnet.vector_kernels import (
     ADDED,
     AVX2,
+    AVXVNNI8,
+    AVXVNNI16,
     INT16,
     PRODUCTS,
     UINT8,
@@ -35,7 +36,11 @@ from refcodec.intnet.vector_kernels import (
     supported,
 )
 
-SETS: dict[str, tuple[InstructionSet, ...]] = {"vnni": (VNNI8, VNNI16), "avx2": (AVX2,)}
+SETS: dict[str, tuple[InstructionSet, ...]] = {
+    "vnni": (VNNI8, VNNI16),
+    "avxvnni": (AVXVNNI8, AVXVNNI16),
+    "avx2": (AVX2,),
+}
 """Instruction sets of each backend; the first whose activations hold the input's range is taken."""
 
 
@@ -172,17 +177,3 @@ def prepared(name: str) -> Prepared:
             positions=max(s.rows for s in sets),
         )
     )
-
-
-def evaluate_vnni(
-    network: Network, inputs: Mapping[str, Tensor], threads: int = 1
-) -> dict[str, Tensor]:
-    """(#net.evaluation) Evaluate with AVX512-VNNI; see `evaluate_numpy.evaluate`."""
-    return prepared("vnni").evaluate(network, inputs, threads)
-
-
-def evaluate_avx2(
-    network: Network, inputs: Mapping[str, Tensor], threads: int = 1
-) -> dict[str, Tensor]:
-    """(#net.evaluation) Evaluate with AVX2; see `evaluate_numpy.evaluate`."""
-    return prepared("avx2").evaluate(network, inputs, threads)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
+from math import prod
 from sys import getrefcount
 from threading import Lock
 from time import thread_time
@@ -40,7 +41,7 @@ class Workspace:
 
     def take(self, key: object, shape: tuple[int, ...], dtype: Any = np.int16) -> Any:
         """Return an uninitialised C-contiguous array; the same key gives the same memory."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.size < size:
             buffer = np.empty(size, dtype)
@@ -71,7 +72,7 @@ class Store:
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
         """Return an uninitialised C-contiguous int16 array."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         with self._lock:
             found = None
             for i, size_of in enumerate([kept.size for kept in self._buffers]):

@@ -7,11 +7,13 @@ over the whole sum, and requantisation follows before anything is stored, as one
     UINT8   uint8, less the least value of the range, as the next product reads it
     ADDED   int16, after the addition of another tensor (#net.add)
 
-Three instruction sets:
+The instruction sets:
 
-    vnni8    vpdpbusd  unsigned 8-bit activations, 8-bit weights, four products a lane (AVX512-VNNI)
-    vnni16   vpdpwssd  16-bit activations and weights, two products a lane (AVX512-VNNI)
-    avx2     vpmaddwd  as vnni16, 256 bits wide
+    vnni8      vpdpbusd  unsigned 8-bit activations, 8-bit weights, four products a lane (AVX512-VNNI)
+    vnni16     vpdpwssd  16-bit activations and weights, two products a lane (AVX512-VNNI)
+    avxvnni8   as vnni8, 256 bits wide and with half the registers (AVX-VNNI, or AVX512-VNNI)
+    avxvnni16  as vnni16, likewise
+    avx2       vpmaddwd  as vnni16, 256 bits wide
 
 The plain counterpart is `kernels.mix`.
 """
@@ -36,10 +38,13 @@ _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 
 @dataclass(frozen=True)
 class InstructionSet:
-    """`lanes` int32 accumulators a vector, `depth` products a lane and instruction, bytes of one activation."""
+    """`lanes` int32 accumulators a vector, `depth` products a lane and instruction, bytes of one activation.
+
+    `features` are alternatives: a processor with all of one has the instructions.
+    """
 
     name: str
-    features: tuple[str, ...]
+    features: tuple[tuple[str, ...], ...]
     lanes: int
     depth: int
     bytes: int
@@ -47,9 +52,12 @@ class InstructionSet:
     max_vectors: int
 
 
-VNNI8 = InstructionSet("vnni8", ("avx512f", "avx512bw", "avx512vl", "avx512vnni"), 16, 4, 1, 6, 4)
-VNNI16 = InstructionSet("vnni16", ("avx512f", "avx512bw", "avx512vl", "avx512vnni"), 16, 2, 2, 6, 4)
-AVX2 = InstructionSet("avx2", ("avx2",), 8, 2, 2, 4, 2)
+_AVX512 = ("avx512f", "avx512bw", "avx512vl", "avx512vnni")
+VNNI8 = InstructionSet("vnni8", (_AVX512,), 16, 4, 1, 6, 4)
+VNNI16 = InstructionSet("vnni16", (_AVX512,), 16, 2, 2, 6, 4)
+AVXVNNI8 = InstructionSet("avxvnni8", (("avx2", "avxvnni"), _AVX512), 8, 4, 1, 6, 2)
+AVXVNNI16 = InstructionSet("avxvnni16", (("avx2", "avxvnni"), _AVX512), 8, 2, 2, 6, 2)
+AVX2 = InstructionSet("avx2", (("avx2",),), 8, 2, 2, 4, 2)
 
 
 @cache
@@ -58,7 +66,9 @@ def supported(instructions: InstructionSet) -> bool:
     if getattr(config, "CPU_NAME", None) or getattr(config, "CPU_FEATURES", None) is not None:
         return False  # the user made Numba compile for another processor
     host = llvmlite.binding.get_host_cpu_features()
-    return all(host.get(feature, False) for feature in instructions.features)
+    return any(
+        all(host.get(feature, False) for feature in features) for features in instructions.features
+    )
 
 
 def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
@@ -71,10 +81,10 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.
 def _dot(
     builder: ir.IRBuilder, s: InstructionSet, total: ir.Value, x: ir.Value, w: ir.Value
 ) -> ir.Value:
-    if s is VNNI8:
-        return _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, [total, x, w])
-    if s is VNNI16:
-        return _call(builder, "llvm.x86.avx512.vpdpwssd.512", total.type, [total, x, w])
+    if s is not AVX2:
+        operation = "vpdpbusd" if s.bytes == 1 else "vpdpwssd"
+        name = f"llvm.x86.avx512.{operation}.{32 * s.lanes}"
+        return _call(builder, name, total.type, [total, x, w])
     pairs = ir.VectorType(_I16, 2 * s.lanes)
     product = _call(
         builder,
@@ -92,17 +102,18 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     return builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), mask)
 
 
-def _make_tile(s: InstructionSet, vectors: int) -> Any:
+def _make_tile(s: InstructionSet) -> Any:
     """Return the intrinsic of one tile.
 
-    tile(x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels, form, other,
-    sum_lo, sum_hi): addresses and byte counts as int64. `w` holds steps * vectors vectors of weights; `constants`
-    the int32 biases and, constants_stride bytes further on, the multipliers; `channels` is how many outputs to
-    store. For the form ADDED, the tensor to add lies `other` bytes from `out` and sums are clamped to sum_lo..sum_hi.
+    tile(vectors, x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels, form,
+    other, sum_lo, sum_hi): `vectors` is 1..max_vectors; addresses and byte counts are int64. `w` holds
+    steps * vectors vectors of weights; `constants` the int32 biases and, constants_stride bytes further on, the
+    multipliers; `channels` is how many outputs to store. For the form ADDED, the tensor to add lies `other` bytes
+    from `out` and sums are clamped to sum_lo..sum_hi.
     Only the form INT16 can store fewer channels than the tile has.
     """
 
-    def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
+    def emit(builder: ir.IRBuilder, vectors: int, arguments: list[ir.Value]) -> None:
         (
             x,
             x_stride,
@@ -252,26 +263,32 @@ def _make_tile(s: InstructionSet, vectors: int) -> Any:
                             ],
                         )
                     target = builder.add(target, out_stride)
+
+    def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
+        for vectors in range(1, s.max_vectors + 1):
+            chosen = builder.icmp_signed("==", arguments[0], ir.Constant(_I64, vectors))
+            with builder.if_then(chosen):
+                emit(builder, vectors, list(arguments[1:]))
         return ir.Constant(_I64, 0)
 
     def tile(
-        typing: Any, x: Any, x_stride: Any, w: Any, steps: Any, constants: Any, constants_stride: Any,
-        shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any, channels: Any, form: Any, other: Any,
-        sum_lo: Any, sum_hi: Any,
+        typing: Any, vectors: Any, x: Any, x_stride: Any, w: Any, steps: Any, constants: Any,
+        constants_stride: Any, shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any, channels: Any,
+        form: Any, other: Any, sum_lo: Any, sum_hi: Any,
     ) -> Any:  # fmt: skip
-        return types.int64(*[types.int64] * 16), generate
+        return types.int64(*[types.int64] * 17), generate
 
-    tile.__name__ = f"tile_{s.name}_{vectors}"
+    tile.__name__ = f"tile_{s.name}"
     return intrinsic(tile)
 
 
-_vnni8_1, _vnni8_2, _vnni8_3, _vnni8_4 = (_make_tile(VNNI8, n) for n in range(1, 5))
-_vnni16_1, _vnni16_2, _vnni16_3, _vnni16_4 = (_make_tile(VNNI16, n) for n in range(1, 5))
-_avx2_1, _avx2_2 = (_make_tile(AVX2, n) for n in range(1, 3))
+_vnni8, _vnni16, _avxvnni8, _avxvnni16, _avx2 = (
+    _make_tile(s) for s in (VNNI8, VNNI16, AVXVNNI8, AVXVNNI16, AVX2)
+)
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
-# Arguments of the three products: addresses of x, w, constants and out; strides in bytes; `count` positions, at
+# Arguments of the products: addresses of x, w, constants and out; strides in bytes; `count` positions, at
 # least ROWS. The last tile moves back to fit, so some positions are computed twice, with equal results.
 # Positions are taken in blocks whose samples stay in the nearest cache while all weights pass by.
 
@@ -303,21 +320,11 @@ def product_vnni8(
             left = outputs - first * 16
             for n in range(start, stop, 6):
                 row = min(n, count - 6)
-                a, b = x + row * x_stride, out + row * out_stride + first * 16 * size
-                # fmt: off
-                if taken == 4:
-                    _vnni8_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                elif taken == 3:
-                    _vnni8_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                elif taken == 2:
-                    _vnni8_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                else:
-                    _vnni8_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                # fmt: on
+                target = out + row * out_stride + first * 16 * size
+                _vnni8(
+                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
+                    target, out_stride, left, form, other, sum_lo, sum_hi,
+                )  # fmt: skip
             first += taken
 
 
@@ -339,21 +346,63 @@ def product_vnni16(
             left = outputs - first * 16
             for n in range(start, stop, 6):
                 row = min(n, count - 6)
-                a, b = x + row * x_stride, out + row * out_stride + first * 16 * size
-                # fmt: off
-                if taken == 4:
-                    _vnni16_4(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                elif taken == 3:
-                    _vnni16_3(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                elif taken == 2:
-                    _vnni16_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                else:
-                    _vnni16_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                # fmt: on
+                target = out + row * out_stride + first * 16 * size
+                _vnni16(
+                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
+                    target, out_stride, left, form, other, sum_lo, sum_hi,
+                )  # fmt: skip
+            first += taken
+
+
+@_kernel
+def product_avxvnni8(
+    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
+    sum_hi: int,
+) -> None:  # fmt: skip
+    """(#net.conv1x1) The product with vpdpbusd of 256 bits: x uint8, padded to whole steps of 4 channels."""
+    vectors = (outputs + 7) // 8
+    size = 1 if form == UINT8 else 2
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        first = 0
+        while first < vectors:
+            taken = _chunk(vectors - first, 2)
+            weights, values = w + steps * first * 32, constants + first * 32
+            left = outputs - first * 8
+            for n in range(start, stop, 6):
+                row = min(n, count - 6)
+                target = out + row * out_stride + first * 8 * size
+                _avxvnni8(
+                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
+                    target, out_stride, left, form, other, sum_lo, sum_hi,
+                )  # fmt: skip
+            first += taken
+
+
+@_kernel
+def product_avxvnni16(
+    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
+    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
+    sum_hi: int,
+) -> None:  # fmt: skip
+    """(#net.conv1x1) The product with vpdpwssd of 256 bits: x int16, padded to whole steps of 2 channels."""
+    vectors = (outputs + 7) // 8
+    size = 1 if form == UINT8 else 2
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        first = 0
+        while first < vectors:
+            taken = _chunk(vectors - first, 2)
+            weights, values = w + steps * first * 32, constants + first * 32
+            left = outputs - first * 8
+            for n in range(start, stop, 6):
+                row = min(n, count - 6)
+                target = out + row * out_stride + first * 8 * size
+                _avxvnni16(
+                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
+                    target, out_stride, left, form, other, sum_lo, sum_hi,
+                )  # fmt: skip
             first += taken
 
 
@@ -375,21 +424,19 @@ def product_avx2(
             left = outputs - first * 8
             for n in range(start, stop, 4):
                 row = min(n, count - 4)
-                a, b = x + row * x_stride, out + row * out_stride + first * 8 * size
-                # fmt: off
-                if taken == 2:
-                    _avx2_2(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                else:
-                    _avx2_1(a, x_stride, weights, steps, values, constants_stride, shift, lo, hi, b, out_stride, left,
-                        form, other, sum_lo, sum_hi)
-                # fmt: on
+                target = out + row * out_stride + first * 8 * size
+                _avx2(
+                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
+                    target, out_stride, left, form, other, sum_lo, sum_hi,
+                )  # fmt: skip
             first += taken
 
 
 PRODUCTS: dict[str, Callable[..., None]] = {
     "vnni8": product_vnni8,
     "vnni16": product_vnni16,
+    "avxvnni8": product_avxvnni8,
+    "avxvnni16": product_avxvnni16,
     "avx2": product_avx2,
 }
 
