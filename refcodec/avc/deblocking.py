@@ -377,6 +377,8 @@ def _run(
     samples: Array,
     slot: int,
     layout: Array,
+    first_mb: int,
+    end_mb: int,
     record: int,
     decisions: FilterDecisions,
 ) -> None:
@@ -386,8 +388,8 @@ def _run(
     states = np.empty(info.mbs, np.int32)
     _classify(
         states,
-        0,
-        info.mbs,
+        max(first_mb - int(layout[WIDTH_MBS]), 0),
+        end_mb,
         info.slice_table,
         motion.mb_type,
         mv.view(np.int64),
@@ -401,8 +403,8 @@ def _run(
         layout,
         states,
         np.empty(9, np.int64),
-        0,
-        info.mbs,
+        first_mb,
+        end_mb,
         info.slice_table,
         mv,
         mv.view(np.int32),
@@ -428,12 +430,26 @@ def _decisions(mbs: int) -> FilterDecisions:
 _NONE: Final = _decisions(0)
 
 
-def deblock(info: SideInformation, slices: SliceTable, store: FrameStore, slot: int) -> None:
-    """(#avc.8.7) Filter the picture in `slot`, whose macroblocks have all been reconstructed.
+def deblock(
+    info: SideInformation,
+    slices: SliceTable,
+    store: FrameStore,
+    slot: int,
+    first_mb: int = 0,
+    end_mb: int | None = None,
+) -> None:
+    """(#avc.8.7) Filter the macroblocks [first_mb, end_mb) of the picture in `slot`, all of them
+    unless said otherwise.
 
-    Macroblocks that were not decoded are not filtered, nor the edges that they share.
+    They and the macroblocks before them must have been reconstructed, and the latter filtered.
+    Samples of other macroblocks than these, those to their left and those above are not touched;
+    so a row of macroblocks may be filtered once intra macroblocks below it are reconstructed, which
+    are predicted from it as it was before. Macroblocks that were not decoded are not filtered, nor
+    the edges that they share.
     """
-    _run(info, slices, store.samples, slot, layout_of(store), NOTHING, _NONE)
+    end = info.mbs if end_mb is None else end_mb
+    layout = layout_of(store)
+    _run(info, slices, store.samples, slot, layout, first_mb, end, NOTHING, _NONE)
 
 
 def deblock_and_record(
@@ -441,7 +457,7 @@ def deblock_and_record(
 ) -> FilterDecisions:
     """(#avc.8.7) Filter the picture in `slot` as `deblock` does; return what was decided."""
     decisions = _decisions(info.mbs)
-    _run(info, slices, store.samples, slot, layout_of(store), DECISIONS, decisions)
+    _run(info, slices, store.samples, slot, layout_of(store), 0, info.mbs, DECISIONS, decisions)
     return decisions
 
 
@@ -450,5 +466,6 @@ def filter_strengths(info: SideInformation, slices: SliceTable, geometry: Geomet
     strengths = _decisions(info.mbs).strengths
     samples = np.zeros(0, np.uint8)
     decisions = FilterDecisions(strengths, _NONE.luma, _NONE.chroma)
-    _run(info, slices, samples, 0, layout_of_geometry(geometry), STRENGTHS, decisions)
+    layout = layout_of_geometry(geometry)
+    _run(info, slices, samples, 0, layout, 0, info.mbs, STRENGTHS, decisions)
     return strengths

@@ -22,11 +22,15 @@ def test_pictures_are_filtered_as_the_equations_say(
     seed: int, width_mbs: int, height_mbs: int, slices: int, roughness: int
 ) -> None:
     case = random_case(seed, width_mbs, height_mbs, slices, roughness)
+    at_once = copy.deepcopy(case.store)
     recording = copy.deepcopy(case.store)
     expected = copy.deepcopy(case.store)
-    deblock(case.info, case.slices, case.store, CURRENT)
+    for first_mb in range(0, case.mbs, width_mbs):
+        deblock(case.info, case.slices, case.store, CURRENT, first_mb, first_mb + width_mbs)
     plain.deblock(case.info, case.slices, expected, CURRENT)
     np.testing.assert_array_equal(case.store.samples, expected.samples)
+    deblock(case.info, case.slices, at_once, CURRENT)
+    np.testing.assert_array_equal(at_once.samples, expected.samples)
     decisions = deblock_and_record(case.info, case.slices, recording, CURRENT)
     np.testing.assert_array_equal(recording.samples, expected.samples)
     strengths = filter_strengths(case.info, case.slices, case.store.geometry)
