@@ -11,6 +11,7 @@ import typer
 
 from refcodec import errors
 from refcodec.cli import values
+from refcodec.cli.compilation_notice import announce_compilation
 from refcodec.cli.files import STANDARD, check_input, check_output
 from refcodec.cli.progress import Progress
 from refcodec.cli.reporting import REJECTED, UNSUPPORTED, print_json
@@ -78,6 +79,8 @@ def decode(
       hyp decode film.hyp part.y4m --start 1:00 --duration 5
       hyp decode clip.264 --check             both decoders, sample by sample
     """
+    if not quiet:
+        announce_compilation()
     if check:
         _check(file, target, model, threads, quiet, json)
         return
