@@ -46,9 +46,9 @@ def frame_planes(frame: Any) -> Planes:
     return y, u, v
 
 
-def reference_decoder(access_units: Iterable[bytes]) -> Iterator[Planes]:
-    """Decode by refcodec.avc, one thread. Raises the first error that costs a picture."""
-    decoder = AvcDecoder()
+def reference_decoder(access_units: Iterable[bytes], *, threads: int = 1) -> Iterator[Planes]:
+    """Decode by refcodec.avc. Raises the first error that costs a picture."""
+    decoder = AvcDecoder(threads=threads)
     try:
         for number, data in enumerate(access_units):
             for unit in nal_units(data):

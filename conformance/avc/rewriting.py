@@ -27,6 +27,9 @@ from refcodec.avc.parameter_sets import avc_syntax
 
 P, B = 0, 1
 
+LARGEST_LEVEL = 51
+"""Sixteen pictures of up to 1920x1088 fit into its decoded picture buffer."""
+
 
 def rewritten(
     access_units: Sequence[bytes], seed: int, *, other_matrices: bool = True
@@ -484,6 +487,10 @@ class _Rewriter:
         sps["log2_max_frame_num_minus4"] = self.frame_num_bits
         sps["gaps_in_frame_num_value_allowed_flag"] = int(self.gaps)
         sps["pic_order_cnt_type"] = self.order_count_type
+        if self.other_marking and self.has_b:
+            # Pictures that are no references any more may still wait for their output.
+            sps["level_idc"] = LARGEST_LEVEL
+            sps["vui_parameters"]["max_dec_frame_buffering"] = 16
         if self.order_count_type:
             sps.pop("log2_max_pic_order_cnt_lsb_minus4", None)
         else:

@@ -1,0 +1,242 @@
+"""Speed of the H.264 decoder beside libavcodec: the same stream, the same run, processor seconds.
+
+    python -m pytest benchmarks/bench_avc.py -m slow    times, with pytest-benchmark
+    python -m benchmarks.bench_avc [FILM] [--no-start]  one table: ratios, scaling, starts, memory
+
+FILM (or the variable HYP_BENCH_SOURCE) is a 1080p source; without it the project's demo clip is
+rendered. The x264 streams made of it are kept in out/bench and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.bench_decode import FOLDER, SECONDS, source
+from refcodec.avc.nal import nal_units
+from refcodec.avc.stream_decoder import AvcDecoder
+
+RATES = {"200 kbit/s": 200_000, "2 Mbit/s": 2_000_000}
+KEYFRAME_SECONDS = 4
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """One decode: pictures, wall-clock and processor seconds."""
+
+    pictures: int
+    seconds: float
+    processor: float
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second."""
+        return self.pictures / self.seconds
+
+
+def stream(rate: int) -> Path:
+    """Return the source as a byte stream of x264 at 1080p, keyframes every four seconds."""
+    film = source()
+    path = FOLDER / f"{film.stem}-avc-{rate // 1000}k.264"
+    if path.exists():
+        return path
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with av.open(str(film)) as media:
+        video = media.streams.video[0]
+        pictures_a_second = Fraction(video.average_rate or 25)
+        encoder: Any = av.CodecContext.create("libx264", "w")
+        encoder.width, encoder.height = video.width, video.height
+        encoder.pix_fmt = "yuv420p"
+        encoder.framerate, encoder.time_base = pictures_a_second, 1 / pictures_a_second
+        encoder.bit_rate = rate
+        keyint = round(KEYFRAME_SECONDS * pictures_a_second)
+        encoder.options = {"preset": "medium", "x264-params": f"keyint={keyint}"}
+        data = b""
+        for number, frame in enumerate(media.decode(video)):
+            if frame.time is not None and frame.time >= SECONDS:
+                break
+            frame.pict_type = av.video.frame.PictureType.NONE
+            frame.pts = number
+            data += b"".join(map(bytes, encoder.encode(frame)))
+        data += b"".join(map(bytes, encoder.encode(None)))
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+    return path
+
+
+def access_units(path: Path) -> list[bytes]:
+    """Return the access units of a byte stream."""
+    with av.open(str(path)) as media:
+        return [bytes(packet) for packet in media.demux(video=0) if packet.size]
+
+
+def decode_libavcodec(units: list[bytes], threads: int = 1) -> int:
+    """Decode by libavcodec; return the number of pictures, which stay where they are."""
+    context: Any = av.CodecContext.create("h264", "r")
+    context.thread_count = threads
+    context.thread_type = "AUTO" if threads > 1 else "NONE"
+    count = 0
+    for data in units:
+        count += len(context.decode(av.Packet(data)))
+    return count + len(context.decode(None))
+
+
+def decode_numba(units: list[bytes], threads: int = 1) -> int:
+    """Decode by refcodec.avc; return the number of pictures, which stay where they are."""
+    decoder = AvcDecoder(threads=threads)
+    count = 0
+    for number, data in enumerate(units):
+        for unit in nal_units(data):
+            count += len(decoder.decode(unit, number))
+    count += len(decoder.flush())
+    decoder.close()
+    assert not decoder.losses
+    return count
+
+
+def timed(decode: Any, units: list[bytes], threads: int = 1) -> Result:
+    """Time one decode."""
+    wall, processor = time.perf_counter(), time.process_time()
+    pictures = decode(units, threads)
+    return Result(pictures, time.perf_counter() - wall, time.process_time() - processor)
+
+
+def pairs(units: list[bytes]) -> tuple[Result, Result]:
+    """Return the best of ROUNDS decodes by libavcodec and by refcodec.avc, taken in turns, one
+    thread each."""
+    decode_numba(units[:30])
+    theirs, ours = [], []
+    for _ in range(ROUNDS):
+        theirs.append(timed(decode_libavcodec, units))
+        ours.append(timed(decode_numba, units))
+    return (
+        min(theirs, key=lambda result: result.processor),
+        min(ours, key=lambda result: result.processor),
+    )
+
+
+def scaling(units: list[bytes]) -> tuple[Result, Result]:
+    """Return the best of ROUNDS decodes with one thread and with two, taken in turns."""
+    decode_numba(units[:30])
+    one, two = [], []
+    for _ in range(ROUNDS):
+        one.append(timed(decode_numba, units, 1))
+        two.append(timed(decode_numba, units, 2))
+    return min(one, key=lambda r: r.seconds), min(two, key=lambda r: r.seconds)
+
+
+_START = """
+import resource, sys, time
+begin = time.perf_counter()
+from pathlib import Path
+from benchmarks.bench_avc import access_units, decode_numba
+units = access_units(Path(sys.argv[1]))[: int(sys.argv[2])]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+decode_numba(units, int(sys.argv[3]))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(time.perf_counter() - begin, before / 1024, peak / 1024)
+"""
+
+
+def start(path: Path, cache: Path, pictures: int = 8, threads: int = 1) -> tuple[float, float]:
+    """Decode the first pictures in a process of their own that keeps compiled code in `cache`;
+    return the seconds that it took with all imports, and its peak memory in MiB."""
+    environment = dict(os.environ) | {"NUMBA_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-c", _START, str(path), str(pictures), str(threads)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    seconds, _, peak = map(float, done.stdout.split())
+    return seconds, peak
+
+
+# ------------------------------------------------------------------------- pytest-benchmark
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", RATES)
+def test_one_thread(benchmark: BenchmarkFixture, rate: str) -> None:
+    units = access_units(stream(RATES[rate]))
+    theirs, ours = pairs(units)
+    benchmark.pedantic(decode_numba, args=(units,), rounds=1, iterations=1)
+    benchmark.extra_info |= {
+        "pictures_per_second": round(ours.rate, 1),
+        "libavcodec_pictures_per_second": round(theirs.rate, 1),
+        "ratio_of_processor_seconds": round(theirs.processor / ours.processor, 3),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", RATES)
+def test_two_threads(benchmark: BenchmarkFixture, rate: str) -> None:
+    units = access_units(stream(RATES[rate]))
+    one, two = scaling(units)
+    benchmark.pedantic(decode_numba, args=(units, 2), rounds=1, iterations=1)
+    benchmark.extra_info |= {
+        "pictures_per_second": round(two.rate, 1),
+        "scaling": round(two.rate / one.rate, 3),
+    }
+
+
+@pytest.mark.slow
+def test_start(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    path = stream(RATES["200 kbit/s"])
+    first, _ = start(path, tmp_path)
+    later, _ = start(path, tmp_path)
+    _, peak = benchmark.pedantic(start, args=(path, tmp_path, 200, 2), rounds=1, iterations=1)
+    benchmark.extra_info |= {
+        "first_start_seconds": round(first, 2),
+        "later_start_seconds": round(later, 2),
+        "peak_memory_mib": round(peak),
+    }
+
+
+def main() -> None:
+    """Print a table: best of three runs each, taken in turns."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_avc")
+    parser.add_argument("film", nargs="?", help="1080p source")
+    parser.add_argument("--no-start", action="store_true", help="leave starts and memory out")
+    options = parser.parse_args()
+    if options.film:
+        os.environ["HYP_BENCH_SOURCE"] = options.film
+    print(
+        "1080p         libavcodec, 1 thread   refcodec.avc, 1 thread   ratio   2 threads  scaling"
+    )
+    print("              CPU ms  pictures/s     CPU ms  pictures/s      of CPU  pictures/s")
+    for name, rate in RATES.items():
+        units = access_units(stream(rate))
+        theirs, ours = pairs(units)
+        one, two = scaling(units)
+        print(
+            f"{name:<13}{1e3 * theirs.processor / theirs.pictures:7.2f}{theirs.rate:12.1f}"
+            f"{1e3 * ours.processor / ours.pictures:11.2f}{ours.rate:12.1f}"
+            f"{theirs.processor / ours.processor:12.2f}{two.rate:12.1f}"
+            f"{two.rate / one.rate:9.2f}"
+        )
+    if options.no_start:
+        return
+    path = stream(RATES["200 kbit/s"])
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        first, _ = start(path, cache)
+        later = min(start(path, cache)[0] for _ in range(ROUNDS))
+        _, one_thread = start(path, cache, 200, 1)
+        _, two_threads = start(path, cache, 200, 2)
+    print(f"first start, everything compiled: {first:.1f} s; later starts: {later:.2f} s")
+    print(f"peak memory: {one_thread:.0f} MiB with one thread, {two_threads:.0f} MiB with two")
+
+
+if __name__ == "__main__":
+    main()
