@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +48,12 @@ def sparse_latents(model: GeneratorModel) -> Latents:
     """Return latents like those of a keyframe of about 0.1 bit/sample: few that are not zero."""
     rng = np.random.default_rng(1)
     hyper_width, hyper_height = hyper_size(WIDTH, HEIGHT)
-    values = np.round(rng.laplace(size=(model.latent_channels, HEIGHT, WIDTH)) * 0.4).astype(
+    values = np.round(rng.laplace(size=(model.latent_channels, HEIGHT, WIDTH)) * 0.15).astype(
         np.int16
     )
-    hyper = np.round(rng.laplace(size=(model.hyper_channels, hyper_height, hyper_width))).astype(
-        np.int16
-    )
+    hyper = np.round(
+        rng.laplace(size=(model.hyper_channels, hyper_height, hyper_width)) * 0.5
+    ).astype(np.int16)
     return settle(model, Q, hyper, values)
 
 
@@ -120,20 +121,21 @@ def layer_costs(model: GeneratorModel, backend: str) -> list[tuple[str, NodeCost
 
 @dataclass(frozen=True)
 class Timing:
-    """Least seconds of a keyframe: elapsed, and processor time of all threads."""
+    """Least seconds: elapsed, and processor time of all threads."""
 
     elapsed: float
     processor: float
 
+    def __str__(self) -> str:
+        return f"{self.elapsed * 1e3:7.1f} / {self.processor * 1e3:6.1f}"
 
-def time_keyframe(
-    model: GeneratorModel, latents: Latents, backend: str, threads: int, rounds: int
-) -> Timing:
-    """Generate the keyframe `rounds` times after one round that prepares everything."""
+
+def least_time(work: Callable[[], object], rounds: int) -> Timing:
+    """Do `work` `rounds` times after one round that prepares everything."""
     elapsed, processor = [], []
     for _ in range(rounds + 1):
         start, start_processor = time.perf_counter(), time.process_time()
-        model.generate(latents, Q, backend=backend, threads=threads)
+        work()
         elapsed.append(time.perf_counter() - start)
         processor.append(time.process_time() - start_processor)
     return Timing(min(elapsed[1:]), min(processor[1:]))
@@ -144,17 +146,28 @@ def print_evaluators(
 ) -> None:
     """Print a line for each evaluator and number of threads."""
     latents = sparse_latents(model)
-    total = model.cost * SAMPLES
+    prompt = generator.encode_prompt(model, Q, latents.hyper, latents.values)
+    total = model.cost * SAMPLES / 1e9
     print(
-        f"{16 * WIDTH}x{16 * HEIGHT} keyframe, {model.cost / 1e3:.2f} kMAC/pixel, {total / 1e9:.2f} GMAC"
+        f"{16 * WIDTH}x{16 * HEIGHT} keyframe, {model.cost / 1e3:.2f} kMAC/pixel, {total:.2f} GMAC,"
+        f" prompt of {8 * len(prompt) / SAMPLES:.3f} bit/pixel; times in ms, elapsed / processor"
     )
-    print("evaluator    threads  elapsed ms  processor ms   GMAC/s   GMAC/s and thread")
+    print("evaluator    threads         generate   GMAC/s, a thread    decode prompt")
     for backend in backends:
         for threads in thread_counts:
-            least = time_keyframe(model, latents, backend, threads, rounds)
+            keyframe = least_time(
+                lambda b=backend, n=threads: model.generate(latents, Q, backend=b, threads=n),
+                rounds,
+            )
+            parsing = least_time(
+                lambda b=backend, n=threads: model.decode_prompt(
+                    prompt, Q, WIDTH, HEIGHT, backend=b, threads=n
+                ),
+                rounds,
+            )
             print(
-                f"{backend:12} {threads:7} {least.elapsed * 1e3:11.1f} {least.processor * 1e3:13.1f}"
-                f" {total / least.elapsed / 1e9:8.1f} {total / least.processor / 1e9:19.1f}",
+                f"{backend:12} {threads:7}  {keyframe} {total / keyframe.elapsed:7.1f}"
+                f" {total / keyframe.processor:10.1f} {parsing}",
                 flush=True,
             )
 
