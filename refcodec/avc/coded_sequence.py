@@ -15,18 +15,45 @@ from refcodec.avc.reference_marking import ReferenceMarking, unmark
 from refcodec.avc.slice_header import SliceHeader, contradiction
 from refcodec.avc.stored_picture import SHORT_TERM, StoredPicture
 
+BYTES_PER_MB = 1600
+"""Side information and motion of a macroblock, about."""
+
+
+def check_memory(
+    parameters: SequenceParameters, slots: int, in_the_works: int, memory: int
+) -> None:
+    """Raise HYP-E-LVL-09 when pictures of this size need more than `memory` bytes."""
+    geometry = parameters.geometry
+    needed = slots * geometry.slot_size + (in_the_works + 1) * geometry.mbs * BYTES_PER_MB
+    if needed > memory:
+        raise errors.error(
+            "HYP-E-LVL-09",
+            element="picture buffers",
+            value=needed,
+            allowed=f"at most {memory} bytes",
+        )
+
 
 class CodedSequence:
     """Pictures go through `begin`, `lists` for each slice, and `end`."""
 
     def __init__(
-        self, parameters: SequenceParameters, identities: Iterator[int], in_the_works: int
+        self,
+        parameters: SequenceParameters,
+        identities: Iterator[int],
+        in_the_works: int,
+        memory: int,
     ) -> None:
         """`identities` yields numbers for pictures, `in_the_works` is the number of pictures that
-        may be reconstructed at a time."""
+        may be reconstructed at a time, `memory` the most bytes that pictures may take.
+
+        Raises HYP-E-AVC-01 and -08 for what is not decoded, HYP-E-LVL-09 for too large pictures.
+        """
         parameters.check()
+        slots = parameters.dpb_frames + 1 + in_the_works
+        check_memory(parameters, slots, in_the_works, memory)
         self.parameters = parameters
-        self.pool = SlotPool(parameters.geometry, parameters.dpb_frames + 1 + in_the_works)
+        self.pool = SlotPool(parameters.geometry, slots)
         self._identities = identities
         self._buffer = PictureBuffer(parameters)
         self._counter = OrderCounter(parameters)

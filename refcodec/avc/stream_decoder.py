@@ -38,6 +38,9 @@ from refcodec.avc.slice_table import SliceTable
 from refcodec.avc.stored_picture import StoredPicture
 from refcodec.picture import Picture, Plane
 
+MEMORY = 2 << 30
+"""Bytes that pictures may take, unless the caller grants more or less."""
+
 DATA_PARTITIONS = (2, 3, 4)
 """nal_unit_type of slice data partitions A, B and C."""
 
@@ -89,11 +92,13 @@ class AvcDecoder:
     next IDR picture are lost and noted in `losses`.
     """
 
-    def __init__(self, *, threads: int = 1, details: bool = False) -> None:
+    def __init__(self, *, threads: int = 1, details: bool = False, memory: int = MEMORY) -> None:
         """With `threads` > 1, that many reconstruct pictures beside the caller's, which parses.
-        With `details`, pictures come with their side information."""
+        With `details`, pictures come with their side information. `memory` bounds the bytes that
+        pictures may take."""
         self.losses: list[Loss] = []
         self._details = details
+        self._memory = memory
         self._queue = ReconstructionQueue(threads)
         self._identities = itertools.count()
         self._sets = KnownParameterSets()
@@ -270,7 +275,7 @@ class AvcDecoder:
         self._workspaces = []
         self._sequence = None
         self._sequence = CodedSequence(
-            header.parameters.sequence, self._identities, self._queue.depth
+            header.parameters.sequence, self._identities, self._queue.depth, self._memory
         )
 
     def _end_picture(self) -> None:

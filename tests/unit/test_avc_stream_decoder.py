@@ -303,3 +303,12 @@ def test_details_tell_how_a_picture_was_coded() -> None:
         used = details.info.motion.ref_picture[details.info.motion.ref_picture >= 0]
         assert set(used) <= {other.identity for other in pictures} - {picture.identity}
     assert kinds == {0, 1, 2}
+
+
+def test_pictures_beyond_the_memory_granted_are_refused(stream: Units) -> None:
+    change = {"pic_width_in_mbs_minus1": 1054, "pic_height_in_map_units_minus1": 1054}
+    sps = changed(stream[0][0], "seq_parameter_set_rbsp", change)
+    for unit, options in (([sps, *stream[0][1:]], {}), (stream[0], {"memory": 10_000})):
+        pictures, losses = decode([unit], **options)
+        assert not pictures
+        assert losses[0].error.id == "HYP-E-LVL-09"
