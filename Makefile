@@ -10,7 +10,7 @@ USE := .venv/.installed
 DEV := .venv/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format types spec docs bench clean distclean
+.PHONY: help demo test test-all lint format types spec docs bench coverage-avc clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,17 @@ docs: $(USE) ## write docs/reference from the program and its docstrings
 
 bench: $(DEV) ## benchmarks
 	$(BIN)/python -m pytest benchmarks -q -m 'slow or not slow'
+
+COVER := $(BIN)/python -m coverage run --branch --source=refcodec/avc
+coverage-avc: $(DEV) ## lines and branches of refcodec/avc that streams and tests reach, kernels as plain Python
+	rm -rf out/coverage && mkdir -p out/coverage
+	NUMBA_DISABLE_JIT=1 $(COVER) --data-file=out/coverage/streams -m conformance.avc.reach
+	NUMBA_DISABLE_JIT=1 $(COVER) --data-file=out/coverage/tests -m pytest -q -p no:cacheprovider \
+	  --deselect tests/property/test_avc_conformance.py --deselect tests/property/test_avc_mutation.py \
+	  tests/unit/test_avc_*.py tests/unit/test_injection.py tests/property/test_avc_*.py
+	NUMBA_CACHE_DIR=out/coverage/numba $(COVER) --data-file=out/coverage/compiled -m conformance.avc.reach
+	$(BIN)/python -m coverage combine -q --data-file=out/coverage/all out/coverage/streams out/coverage/tests out/coverage/compiled
+	$(BIN)/python -m coverage report --data-file=out/coverage/all --show-missing --skip-covered
 
 clean: ## remove what was built, keep .venv
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info
