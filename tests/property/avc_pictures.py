@@ -53,7 +53,13 @@ def random_samples(rng: np.random.Generator, store: FrameStore, slot: int, rough
             plane[:] = np.clip(coarse // 2 + np.kron(blocks, np.ones((4, 4), int)) + 64, 0, 255)
 
 
+STILL = 0
+"""In place of the reach of vectors: they are of full samples, most of them zero."""
+
+
 def _vector(rng: np.random.Generator, reach: int) -> np.ndarray:
+    if reach == STILL:
+        return rng.integers(-3, 4, 2) * rng.choice([0, 0, 0, 0, 8, 8, 800])
     if rng.integers(4) == 0:
         return rng.integers(-4000, 4000, 2)
     if rng.integers(4) == 0:
@@ -63,7 +69,9 @@ def _vector(rng: np.random.Generator, reach: int) -> np.ndarray:
     return rng.integers(-reach, reach + 1, 2)
 
 
-def _random_motion(rng: np.random.Generator, case: Case, mb: int, bipredictive: bool) -> None:
+def _random_motion(
+    rng: np.random.Generator, case: Case, mb: int, bipredictive: bool, still: bool
+) -> None:
     info, motion = case.info, case.info.motion
     index = int(info.slice_table[mb])
     mb_type = int(motion.mb_type[mb])
@@ -74,7 +82,7 @@ def _random_motion(rng: np.random.Generator, case: Case, mb: int, bipredictive: 
     if parts is None:
         split = mb_type in (INTER_8X8, B_SKIP, B_DIRECT_16X16) and rng.integers(3) > 0
         parts = [(0,), (1,), (2,), (3,)] if split else [(0, 1, 2, 3)]
-    reach = int(rng.choice([3, 20, 200]))
+    reach = STILL if still else int(rng.choice([3, 20, 200]))
     same = rng.integers(3) == 0
     vectors = [_vector(rng, reach) for _ in range(2)]
     refs = rng.integers(0, 4, 2)
@@ -120,6 +128,7 @@ def random_case(seed: int, width_mbs: int, height_mbs: int, slices: int, roughne
     info, motion = case.info, case.info.motion
     bounds = np.sort(rng.integers(0, mbs + 1, slices - 1))
     info.slice_table[:] = np.searchsorted(bounds, np.arange(mbs), side="right")
+    still = bool(rng.integers(2))
     low_qp = int(rng.choice([0, 15, 30, 51]))
     for index in range(slices):
         parameters = table.parameters[index]
@@ -135,16 +144,16 @@ def random_case(seed: int, width_mbs: int, height_mbs: int, slices: int, roughne
         slots = rng.integers(0, REFERENCES, (2, 4))
         table.ref_slot[index, :, :4] = slots
         table.ref_picture[index, :, :4] = 1000 + slots
-        table.weights[index, ..., 0] = rng.integers(-128, 128, (2, st.LIST_SIZE, 3))
+        # the sum of two stays within -128 to 127 (7.4.3.2)
+        table.weights[index, ..., 0] = rng.integers(-64, 64, (2, st.LIST_SIZE, 3))
         table.weights[index, ..., 1] = rng.integers(-128, 128, (2, st.LIST_SIZE, 3))
         for component in range(3):  # weights inferred where a flag is 0
             denominator = parameters[st.CHROMA_LOG2_WEIGHT_DENOM if component else
                                      st.LUMA_LOG2_WEIGHT_DENOM]  # fmt: skip
-            inferred = rng.integers(0, 2, (2, st.LIST_SIZE)) == 0
+            inferred = rng.random((2, st.LIST_SIZE)) < (0.8 if still else 0.5)
             table.weights[index, inferred, component] = (1 << denominator, 0)
-        # w0 + w1 of explicit weights stays within -128 to 127 (7.4.3.2)
-        table.weights[index, :, :, :, 0] //= 2
-        table.weights[index, 0, :, :, 0][table.weights[index, 0, :, :, 0] == 64] = 63
+            alone = rng.random((2, st.LIST_SIZE)) < 0.1  # an offset without a weight
+            table.weights[index, alone, component, 0] = 1 << denominator
         table.implicit_weights[index] = rng.choice(
             [32, 32, -64, 128, 17, 40], (st.LIST_SIZE, st.LIST_SIZE)
         )
@@ -163,16 +172,16 @@ def random_case(seed: int, width_mbs: int, height_mbs: int, slices: int, roughne
         if mb_type <= LAST_INTRA:
             motion.mv[mb], motion.ref_idx[mb], motion.ref_picture[mb] = 0, -1, -1
             continue
-        copied = rng.integers(3)
+        copied = rng.integers(3) if not still else rng.integers(2)
         same_slice = mb > 0 and info.slice_table[mb] == info.slice_table[mb - 1]
         if copied == 0 and same_slice and motion.mb_type[mb - 1] > LAST_INTRA:
             motion.mb_type[mb] = motion.mb_type[mb - 1]
             for field in (motion.mv, motion.ref_idx, motion.ref_picture, info.pred_flags):
                 field[mb] = field[mb - 1]
-            if rng.integers(2):
+            if rng.integers(2) and not still:
                 motion.mv[mb] += (motion.mv[mb] != 0) * rng.integers(-1, 2)
         else:
-            _random_motion(rng, case, mb, bool(bipredictive))
+            _random_motion(rng, case, mb, bool(bipredictive), still)
         if motion.mb_type[mb] in (P_SKIP, B_SKIP):
             info.total_coeff[mb] = 0
             info.transform_size_8x8_flag[mb] = 0
