@@ -69,12 +69,10 @@ class CodedSequence:
         Raises HYP-E-AVC-06 for a gap in frame_num that the parameter set does not allow.
         """
         if header.idr:
-            # C.4.4: pictures that have not been output yet come first, or never.
+            # C.4.4 lets no_output_of_prior_pics_flag drop pictures that a decoder has not output
+            # yet, which depends on how long it waits; here, as with libavcodec, all are output.
             unmark(self._buffer.references)
-            if header.no_output_of_prior_pics:
-                self._buffer.drop()
-            else:
-                output += self._buffer.flush()
+            output += self._buffer.flush()
         else:
             self._fill_gap(header, output)
         self._number_pictures(header.frame_num)

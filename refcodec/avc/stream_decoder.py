@@ -270,7 +270,7 @@ class AvcDecoder:
     def _new_sequence(self, header: SliceHeader) -> None:
         """(#avc.7.4.1.2.1) Activate another sequence parameter set."""
         sequence = self._sequence
-        if sequence is not None and not header.no_output_of_prior_pics:
+        if sequence is not None:
             self._output += ((each, sequence) for each in sequence.flush())
         self._workspaces = []
         self._sequence = None

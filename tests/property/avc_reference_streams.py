@@ -134,7 +134,7 @@ class Stream:
         self.was_reset, self.was_reference = False, True
         self.idr_pic_id ^= 1
         bits = self.header(I, True, 3, 0, 0)
-        bits.u(1, 0)
+        bits.u(1, self.random.random() < 0.3)
         bits.u(1, long_term)
         self.finish(bits, I, True, 3, [], parameters=True)
 
