@@ -63,7 +63,7 @@ class Store:
     A buffer is free when no array refers to it any more, which holds for outputs in a caller's hands too.
     """
 
-    LIMIT = 96 << 20
+    LIMIT = 32 << 20
     """Elements kept; the memory of what is beyond is not reused."""
 
     def __init__(self) -> None:
