@@ -56,7 +56,7 @@ def decode(
     ] = None,
     backend: Annotated[
         str, typer.Option(help="Decoder of the H.264 part: libav or numba.")
-    ] = "libav",
+    ] = "numba",
     check: Annotated[
         bool,
         typer.Option("--check", help="Decode with both backends and tell where they differ first."),

@@ -278,7 +278,7 @@ def seconds(value: Fraction | float) -> Fraction:
 def decode(
     source: Readable,
     *,
-    backend: str = "libav",
+    backend: str = "numba",
     threads: int = 2,
     presentation: bool = True,
     start: Fraction | float | None = None,

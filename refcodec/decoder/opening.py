@@ -20,7 +20,7 @@ AnyDecoding: TypeAlias = Decoding | PlainDecoding
 def decode_any(
     source: Readable,
     *,
-    backend: str = "libav",
+    backend: str = "numba",
     threads: int = 2,
     presentation: bool = True,
     start: Fraction | float | None = None,
