@@ -32,7 +32,8 @@ class PeerCodec:
     def options(self, quality: float, threads: int) -> dict[str, str]:
         """Return the options of the encoder for one quality setting."""
         if self.id == "x264":
-            return {"preset": "slow", "crf": f"{quality:g}"}
+            # Threads by pictures, as x264 has them: libavcodec's default cuts pictures into slices.
+            return {"preset": "slow", "crf": f"{quality:g}", "x264-params": "sliced-threads=0"}
         if self.id == "x265":
             parameters = f"log-level=none:pools={threads}:frame-threads=1"
             return {"preset": "medium", "crf": f"{quality:g}", "x265-params": parameters}

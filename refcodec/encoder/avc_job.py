@@ -144,6 +144,8 @@ def x264_parameters(settings: AvcSettings, crf: float, hidden: bool) -> dict[str
     parameters = {
         "crf": f"{crf:.3f}",
         "threads": str(X264_THREADS),
+        # libavcodec would cut every picture into a slice a thread, which costs bits
+        "sliced-threads": "0",
         "lookahead-threads": "1",
         "keyint": "infinite",
         "scenecut": "0",
