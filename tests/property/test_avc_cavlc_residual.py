@@ -11,6 +11,7 @@ from hypothesis import strategies as hs
 from refcodec.avc import cavlc_residual as residual
 from refcodec.avc import cavlc_tables as tables
 from refcodec.avc.bit_reading import READER_END, READER_POSITION, bit_windows, stop_bit_position
+from tests.property.examples import examples
 
 SCANS = {
     16: (residual.SCAN_4X4, residual.SCAN_8X8 + 32, residual.SCAN_LUMA_DC),
@@ -107,7 +108,7 @@ def blocks(draw: Any) -> tuple[list[int], int, int]:
     return coefficients, token_class, draw(hs.sampled_from(SCANS[size]))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(blocks())
 def test_written_levels_come_back(block: tuple[list[int], int, int]) -> None:
     coefficients, token_class, scan = block
@@ -121,7 +122,7 @@ def test_written_levels_come_back(block: tuple[list[int], int, int]) -> None:
     assert np.array_equal(found, expected)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(hs.binary(max_size=80), hs.integers(0, 4), hs.booleans())
 def test_any_bits_give_levels_or_an_error_as_plain_python_does(
     data: bytes, token_class: int, ac: bool

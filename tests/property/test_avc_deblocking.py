@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from refcodec.avc.deblocking import deblock, deblock_and_record, filter_strengths
 from refcodec.avc.plain import deblocking as plain
 from tests.property.avc_pictures import CURRENT, random_case
+from tests.property.examples import examples
 
 
 @given(
     st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3),
     st.sampled_from([1, 3, 8, 20, 256]),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_pictures_are_filtered_as_the_equations_say(
     seed: int, width_mbs: int, height_mbs: int, slices: int, roughness: int
 ) -> None:

@@ -10,6 +10,7 @@ from refcodec.avc.inter_prediction import predict_inter
 from refcodec.avc.plain.inter_prediction import predict_macroblock
 from refcodec.avc.side_information import LAST_INTRA
 from tests.property.avc_pictures import CURRENT, random_case
+from tests.property.examples import examples
 
 
 @given(
@@ -18,7 +19,7 @@ from tests.property.avc_pictures import CURRENT, random_case
 )  # fmt: skip
 @example(2, 6, 1, 1, 2)  # a run of macroblocks with implicit weights
 @example(80, 6, 1, 1, 2)  # a vector of full samples that has to be clamped
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_macroblocks_are_predicted_as_the_equations_say(
     seed: int, width_mbs: int, height_mbs: int, slices: int, roughness: int
 ) -> None:

@@ -20,6 +20,7 @@ from refcodec.avc.side_information import (
     SideInformation,
 )
 from refcodec.avc.slice_table import CONSTRAINED_INTRA_PRED, END_MB, FIRST_MB, SliceTable
+from tests.property.examples import examples
 
 
 @st.composite
@@ -60,7 +61,7 @@ def assert_agrees(picture: tuple[SliceTable, SideInformation, int, int]) -> None
 
 
 @given(parsed_pictures())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_derivation_agrees_with_the_plain_counterpart(
     picture: tuple[SliceTable, SideInformation, int, int],
 ) -> None:
@@ -68,7 +69,7 @@ def test_derivation_agrees_with_the_plain_counterpart(
 
 
 @given(parsed_pictures())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_kernel_means_the_same_as_plain_python(
     picture: tuple[SliceTable, SideInformation, int, int],
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from refcodec.avc import intra_prediction as kernels
 from refcodec.avc.plain import intra_prediction as plain
 from refcodec.avc.side_information import INTER_16X16, LAST_INTRA, NOT_DECODED
+from tests.property.examples import examples
 
 STRIDE = 56
 OFFSET = 3 * STRIDE + 7
@@ -76,7 +77,7 @@ def _compare(
 
 
 @pytest.mark.parametrize("mode", range(9))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 2**32 - 1), available=st.integers(0, 15))
 def test_blocks_of_4x4_and_8x8(mode: int, seed: int, available: int) -> None:
     """Every mode, with every combination of neighbours."""
@@ -97,7 +98,7 @@ def test_blocks_of_4x4_and_8x8(mode: int, seed: int, available: int) -> None:
 
 
 @pytest.mark.parametrize("mode", range(4))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 2**32 - 1), available=st.integers(0, 15))
 def test_whole_macroblocks(mode: int, seed: int, available: int) -> None:
     """Every mode of luma and of chroma, with every combination of neighbours."""
@@ -115,7 +116,7 @@ def test_whole_macroblocks(mode: int, seed: int, available: int) -> None:
         )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.booleans())
 def test_macroblock_neighbours(seed: int, width_mbs: int, constrained: bool) -> None:
     """Neighbours of another slice do not count, nor inter ones with constrained_intra_pred."""

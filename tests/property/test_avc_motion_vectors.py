@@ -18,6 +18,7 @@ from refcodec.avc.plain.motion_vectors import MotionDerivation
 from refcodec.avc.side_information import MotionField, SideInformation
 from refcodec.avc.slice_table import SliceTable
 from refcodec.avc.weights import UNSCALED
+from tests.property.examples import examples
 
 
 @dataclass
@@ -222,13 +223,13 @@ def assert_agrees(case: Case) -> None:
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_derivation_agrees_with_the_plain_counterpart(case: Case) -> None:
     assert_agrees(case)
 
 
 @given(cases())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_kernel_means_the_same_as_plain_python(case: Case) -> None:
     compiled = motion_vectors._derive_motion
     with pytest.MonkeyPatch.context() as patch:
@@ -237,7 +238,7 @@ def test_kernel_means_the_same_as_plain_python(case: Case) -> None:
 
 
 @given(cases(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_missing_references_are_reported_or_not_used(case: Case, data: st.DataObject) -> None:
     """A list entry without a picture is an error exactly when a macroblock refers to it."""
     index = data.draw(st.integers(0, case.slice_count - 1))

@@ -26,6 +26,7 @@ from refcodec.avc.side_information import (
     SideInformation,
 )
 from refcodec.avc.slice_table import SliceTable
+from tests.property.examples import examples
 
 REFERENCE, CURRENT = 0, 2
 
@@ -186,7 +187,7 @@ class _Picture:
         )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.integers(0, 2**32 - 1))
 def test_pictures_come_out_as_the_plain_reconstruction_says(seed: int) -> None:
     """All macroblock types, several slices with parameters of their own, some not decoded."""
@@ -204,7 +205,7 @@ def test_pictures_come_out_as_the_plain_reconstruction_says(seed: int) -> None:
     assert np.array_equal(again, picture.store.samples), "samples outside the picture changed"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(0, 2**32 - 1))
 def test_residual_samples(seed: int) -> None:
     """Those of ranges of macroblocks are those of the plain transforms."""
@@ -225,7 +226,7 @@ def test_residual_samples(seed: int) -> None:
 
 def test_two_threads_share_the_inter_macroblocks() -> None:
     """Two ranges at a time give the same picture."""
-    for seed in range(12):
+    for seed in range(examples(12)):
         picture = _Picture(seed)
         planes = picture.expected()
         arguments = (picture.info, picture.slices, picture.store, CURRENT)

@@ -13,6 +13,7 @@ from refcodec.avc.access_units import to_annex_b
 from refcodec.avc.stream_decoder import AvcDecoder, OutputPicture
 from refcodec.decoder.libav_substrate import frame_planes, open_context, packet_of
 from tests.property.avc_reference_streams import Stream
+from tests.property.examples import examples
 
 SEEDS = 60
 
@@ -40,7 +41,7 @@ def by_refcodec(
     return pictures, decoder.losses
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", range(examples(SEEDS)))
 def test_lists_marking_and_output_are_those_of_libavcodec(seed: int) -> None:
     units = Stream(Random(seed)).make(groups=24)
     expected = by_libav(units)
@@ -53,7 +54,7 @@ def test_lists_marking_and_output_are_those_of_libavcodec(seed: int) -> None:
             assert np.array_equal(ours, theirs), f"access unit {number}"
 
 
-@pytest.mark.parametrize("seed", range(SEEDS, SEEDS + 6))
+@pytest.mark.parametrize("seed", range(SEEDS, SEEDS + examples(6)))
 def test_threads_change_nothing(seed: int) -> None:
     units = Stream(Random(seed)).make(groups=24)
     alone, _ = by_refcodec(units)

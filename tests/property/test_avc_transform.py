@@ -12,6 +12,7 @@ from numba import config
 
 from refcodec.avc import transform, vector_transform
 from refcodec.avc.plain import transform as plain
+from tests.property.examples import examples
 
 QP = st.integers(0, 51)
 
@@ -78,7 +79,7 @@ def test_level_scale_has_lists_and_quantisers_in_their_places() -> None:
         assert scale8x8[s, k, m, p] == expected
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(KERNELS, SEEDS, LIMITS, st.sampled_from([1, 2, 5, 16]), QP, st.booleans())
 def test_4x4_blocks(
     kernels: Any, seed: int, limit: int, count: int, qp: int, other_dc: bool
@@ -103,7 +104,7 @@ def test_4x4_blocks(
     assert (residual[101:] == 77).all()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(KERNELS, SEEDS, LIMITS, st.sampled_from([1, 2, 4, 12, 64]), QP, st.booleans())
 def test_8x8_blocks(
     kernels: Any, seed: int, limit: int, count: int, qp: int, dc_only: bool
@@ -155,7 +156,7 @@ def test_the_largest_residual_does_not_wrap(kernels: Any, sign: int) -> None:
             assert residual[: size * size].tolist() == expected.reshape(-1).tolist()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(SEEDS, LIMITS, QP)
 def test_intra16x16_dc(seed: int, limit: int, qp: int) -> None:
     """The sixteen DC levels, spread over the macroblock."""
@@ -169,7 +170,7 @@ def test_intra16x16_dc(seed: int, limit: int, qp: int) -> None:
     assert work.tolist() == expected.reshape(-1).tolist()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(SEEDS, LIMITS, st.integers(0, 39))
 def test_chroma_dc(seed: int, limit: int, qp_c: int) -> None:
     """The four DC levels of a component."""
@@ -183,7 +184,7 @@ def test_chroma_dc(seed: int, limit: int, qp_c: int) -> None:
     assert work.tolist() == expected.reshape(-1).tolist()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(KERNELS, SEEDS, st.sampled_from([4, 8]), st.sampled_from([3, 300, 2**30]))
 def test_residual_is_added_and_clipped(kernels: Any, seed: int, size: int, limit: int) -> None:
     """Samples outside of the block stay as they are."""
