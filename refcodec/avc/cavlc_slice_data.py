@@ -271,8 +271,6 @@ def parse_pcm(
 ) -> int:
     """(#avc.7.3.5) Alignment and samples of an I_PCM macroblock."""
     origin = int(levels_used[0])
-    if origin + LEVELS_PER_MB > levels.size:
-        return REPEATED
     start = int(reader[READER_POSITION])
     position = (start + 7) & ~7
     end = position + 8 * LEVELS_PER_MB
@@ -606,8 +604,6 @@ def parse_macroblock(
     qp_y[mb] = (int(qp_y[mb]) + delta + 52) % 52
 
     origin = int(levels_used[0])
-    if origin + LEVELS_PER_MB > levels.size:
-        return REPEATED
     for i in range(LEVELS_PER_MB):
         store(levels, origin + i, 0)
     coded = int(

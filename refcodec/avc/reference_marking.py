@@ -88,7 +88,7 @@ class ReferenceMarking:
             case 5:
                 unmark(references)
                 self._max_long_term_frame_idx = -1
-            case 6:
+            case _:  # 6
                 self._assign(current, operation.long_term_frame_idx, references)
 
     def _assign(

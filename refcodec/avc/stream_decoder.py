@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -372,12 +371,3 @@ class AvcDecoder:
                 details,
             )
         )
-
-
-def decode_nal_units(
-    nal_units: Iterator[tuple[int, Buffer]], decoder: AvcDecoder
-) -> Iterator[OutputPicture]:
-    """Yield the pictures of NAL units that come with the numbers of their access units."""
-    for number, nal_unit in nal_units:
-        yield from decoder.decode(nal_unit, number)
-    yield from decoder.flush()

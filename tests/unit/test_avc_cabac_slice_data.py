@@ -30,6 +30,7 @@ from refcodec.avc.side_information import (
     I_PCM,
     INTER_16X16,
     NOT_DECODED,
+    SUB_4X4,
     SideInformation,
 )
 from refcodec.avc.slice_table import SliceTable
@@ -328,6 +329,11 @@ class Encoder:
     def __init__(self, cabac_init_idc: int, slice_qp: int) -> None:
         self.states = new_state(b"\x80", np.zeros(st.FIELDS, np.int32))
         initialise_contexts(self.states, cabac_init_idc, slice_qp)
+        self.before: list[int] = []
+        """Bits before those of the engine since it was initialised the last time."""
+        self._initialise()
+
+    def _initialise(self) -> None:
         self.low, self.range, self.outstanding = 0, 510, 0
         self.bits: list[int] = []
 
@@ -388,12 +394,24 @@ class Encoder:
             self.bits += [(self.low >> 8) & 1, 1]
         return self
 
+    def put(self) -> list[int]:
+        """Return all bits; the first bit that an engine puts out is not among them."""
+        return self.before + self.bits[1:]
+
+    def pcm(self, samples: Any) -> int:
+        """Write the samples of I_PCM after alignment; return the byte that they begin with."""
+        bits = self.put()
+        bits += [0] * (-len(bits) % 8)
+        self.before = bits + np.unpackbits(samples).tolist()
+        self._initialise()
+        return len(bits) // 8
+
     def slice(self, kind: int, cabac_init_idc: int, slice_qp: int) -> Slice:
-        """Return the slice; the first bit that the encoder puts out is not part of it."""
+        """Return the slice of one macroblock."""
         parameters = np.zeros(st.FIELDS, np.int32)
         parameters[[st.SLICE_TYPE, st.CABAC_INIT_IDC, st.SLICE_QP]] = kind, cabac_init_idc, slice_qp
         parameters[[st.NUM_REF_IDX_L0, st.NUM_REF_IDX_L1]] = kind != st.I, kind == st.B
-        return Slice(np.packbits(np.array(self.bits[1:])), 0, parameters, 1, 1, True, True)
+        return Slice(np.packbits(np.array(self.put())), 0, parameters, 1, 1, True, True)
 
 
 def exp_golomb(value: int, order: int) -> str:
@@ -437,18 +455,23 @@ def test_mb_qp_delta_out_of_range() -> None:
     assert (error.id, error.element) == ("HYP-E-AVC-02", "mb_qp_delta")
 
 
-def with_level(level: int) -> Slice:
-    """Return a slice whose only level, the first of Intra16x16DCLevel, is `level`."""
-    encoder = intra_16x16(0).decisions((88, 1), (105, 1), (166, 1))
+def write_level(encoder: Encoder, context: int, level: int) -> Encoder:
+    """Write the only level of a block; its contexts begin with `context`."""
     beyond = abs(level) - 1
     ones = min(beyond, 14)
-    bins = [(228, 1)] * min(ones, 1) + [(232, 1)] * max(ones - 1, 0)
+    bins = [(context + 1, 1)] * min(ones, 1) + [(context + 5, 1)] * max(ones - 1, 0)
     if ones < 14:
-        bins.append((232 if ones else 228, 0))
+        bins.append((context + 5 if ones else context + 1, 0))
     encoder.decisions(*bins)
     if ones == 14:
         encoder.bypass(exp_golomb(beyond - 14, 0))
-    return encoder.bypass("1" if level < 0 else "0").terminate(1).slice(st.I, 3, 30)
+    return encoder.bypass("1" if level < 0 else "0")
+
+
+def with_level(level: int) -> Slice:
+    """Return a slice whose only level, the first of Intra16x16DCLevel, is `level`."""
+    encoder = intra_16x16(0).decisions((88, 1), (105, 1), (166, 1))
+    return write_level(encoder, 227, level).terminate(1).slice(st.I, 3, 30)
 
 
 @pytest.mark.parametrize("level", [1, -1, 2, 14, -15, 16, -17, 3000, -32767])
@@ -463,6 +486,92 @@ def test_levels_beyond_16_bits(level: int) -> None:
     part = with_level(level)
     error = fail(part, part.rbsp)
     assert (error.id, error.element) == ("HYP-E-AVC-02", "coeff_abs_level_minus1")
+
+
+# bins of mb_type after the first, and those of the first block of a kind after mb_qp_delta
+BLOCKS = {
+    "luma AC": (((6, 1), (7, 0)), ((88, 0), (92, 1), (120, 1), (181, 1)), 237),
+    "chroma DC": (((6, 0), (7, 1), (8, 0)), ((88, 0), (100, 1), (149, 1), (210, 1)), 257),
+    "chroma AC": (
+        ((6, 0), (7, 1), (8, 1)),
+        ((88, 0), (100, 0), (100, 0), (104, 1), (152, 1), (213, 1)),
+        266,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_levels_beyond_16_bits_are_noticed_in_every_block(kind: str) -> None:
+    """The value that the error names also tells that the contexts are right."""
+    type_bins, block_bins, context = BLOCKS[kind]
+    encoder = Encoder(3, 30).decisions((3, 1)).terminate(0)
+    encoder.decisions(*type_bins, (9, 0), (10, 0), (64, 0), (60, 0), *block_bins)
+    part = write_level(encoder, context, 40000).terminate(1).slice(st.I, 3, 30)
+    error = fail(part, part.rbsp)
+    assert (error.id, error.element) == ("HYP-E-AVC-02", "coeff_abs_level_minus1")
+    assert error.value == 39999
+
+
+@pytest.mark.parametrize("level", [3, 40000])
+def test_levels_of_8x8_blocks(level: int) -> None:
+    encoder = Encoder(3, 30).decisions((3, 0), (399, 1), *[(68, 1)] * 4, (64, 0))
+    # coded_block_pattern 1
+    encoder.decisions((73, 1), (73, 0), (73, 0), (76, 0), (77, 0), (60, 0), (402, 1), (417, 1))
+    part = write_level(encoder, 426, level).terminate(1).slice(st.I, 3, 30)
+    part.parameters[st.TRANSFORM_8X8_MODE] = 1
+    if level == 3:
+        info = one_macroblock(part)
+        assert info.levels[:2].tolist() == [3, 0]
+        assert info.total_coeff[0].nonzero()[0].tolist() == [0, 1, 4, 5]
+    else:
+        assert fail(part, part.rbsp).value == 39999
+
+
+def test_samples_of_i_pcm_begin_at_any_byte() -> None:
+    """The engine begins anew after them, from each place in a word."""
+    samples = np.arange(384).astype(np.uint8)
+    places = set()
+    for code in range(53):
+        encoder = intra_16x16(code).decisions((88, 0)).terminate(0).decisions((4, 1)).terminate(1)
+        begin = encoder.pcm(samples)
+        places.add(begin % 4)
+        part = encoder.terminate(1).slice(st.I, 3, 30)
+        info = SideInformation.allocate(2)
+        parse_slice_data(part.rbsp, 0, 0, part.table(), info, 1)
+        assert info.motion.mb_type.tolist() == [I_16X16, I_PCM]
+        assert (info.levels[:384] == samples).all()
+        for kept in (383, 384):
+            cut = np.append(part.rbsp[: begin + kept], np.uint8(0x80))
+            with pytest.raises(errors.CLASSES["HYP-E-AVC-03"]):
+                parse_slice_data(cut, 0, 0, part.table(), SideInformation.allocate(2), 1)
+    assert places == {0, 1, 2, 3}
+
+
+def test_the_last_bit_is_a_one() -> None:
+    excess = 0
+    for code in range(53):
+        encoder = intra_16x16(code).decisions((88, 0)).terminate(1)
+        if len(encoder.put()) % 8:
+            encoder.bits[-1:] = [0, 1]
+            part = encoder.slice(st.I, 3, 30)
+            assert fail(part, part.rbsp).id == "HYP-E-AVC-04"
+            excess += 1
+    assert excess > 20
+
+
+def test_the_smallest_parts_of_b_macroblocks() -> None:
+    """B_L1_4x4 once and B_Bi_4x4 three times, which x264 does not write."""
+    encoder = Encoder(0, 20).decisions((24, 0), (27, 1), (30, 1), (31, 1), *[(32, 1)] * 3)
+    for last in (0, 1, 1, 1):
+        encoder.decisions((36, 1), (37, 1), (38, 1), (39, 1), (39, last))
+    zero = ((40, 0), (47, 0))
+    encoder.decisions(*zero * (12 + 15), (40, 1), (43, 0)).bypass("1").decisions((47, 0))
+    encoder.decisions((73, 0), (74, 0), (75, 0), (76, 0), (77, 0))
+    info = one_macroblock(encoder.terminate(1).slice(st.B, 0, 20))
+    assert info.pred_flags[0].tolist() == [2, 3, 3, 3]
+    assert info.sub_mb_type[0].tolist() == [SUB_4X4] * 4
+    assert np.argwhere(info.mvd[0]).tolist() == [[1, 15, 0]]
+    assert info.mvd[0, 1, 15, 0] == -1
 
 
 def with_vector(x: int, y: int) -> Slice:

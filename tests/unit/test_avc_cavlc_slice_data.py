@@ -320,6 +320,35 @@ def test_values_that_are_not_allowed_name_their_element(element: str) -> None:
     assert info.levels_used[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "write", "error", "element"),
+    [
+        # rbsp_stop_one_bit would be part of the code
+        (st.I, lambda w: w.u(7, 0), "HYP-E-AVC-03", "mb_type"),
+        (st.I, lambda w: (w.ue(25), w.u(32, 0)), "HYP-E-AVC-03", "pcm_sample"),
+        (
+            st.P,
+            lambda w: (w.ue(0), w.ue(3), [w.ue(0) for _ in range(4)], w.ue(4), w.u(32, 0)),
+            "HYP-E-AVC-02",
+            "ref_idx_l0",
+        ),
+        (
+            st.P,
+            lambda w: (w.ue(0), w.ue(4), [w.ue(0) for _ in range(4)], w.se(40000), w.u(32, 0)),
+            "HYP-E-AVC-02",
+            "mvd_l0",
+        ),
+    ],
+)
+def test_errors_inside_of_macroblocks(kind: int, write: Any, error: str, element: str) -> None:
+    writer = BitWriter()
+    write(writer)
+    rbsp, table = slice_of(writer, kind, NUM_REF_IDX_L0=4)
+    with pytest.raises(errors.CLASSES[error]) as raised:
+        parse_slice_data(rbsp, 0, 0, table, SideInformation.allocate(2), 2)
+    assert raised.value.element == element
+
+
 def test_data_that_end_early_or_go_on() -> None:
     writer = BitWriter()
     writer.ue(1)

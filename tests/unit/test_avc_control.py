@@ -9,13 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refcodec import errors
 from refcodec.avc import scaling_matrices as scaling
 from refcodec.avc.access_unit_detection import begins_picture, ends_picture
-from refcodec.avc.active_parameters import PictureParameters, SequenceParameters
+from refcodec.avc.active_parameters import (
+    UNSUPPORTED_SEQUENCES,
+    PictureParameters,
+    SequenceParameters,
+)
 from refcodec.avc.order_count import OrderCounter
 from refcodec.avc.picture_buffer import PictureBuffer
-from refcodec.avc.slice_header import MemoryManagement, SliceHeader, injected_header
-from refcodec.avc.stored_picture import SHORT_TERM, StoredPicture
+from refcodec.avc.reference_lists import number_pictures, reference_lists
+from refcodec.avc.reference_marking import ReferenceMarking
+from refcodec.avc.slice_header import (
+    ListModification,
+    MemoryManagement,
+    SliceHeader,
+    injected_header,
+)
+from refcodec.avc.slice_table import P
+from refcodec.avc.stored_picture import LONG_TERM, SHORT_TERM, UNUSED, StoredPicture
 from refcodec.syntax import Structure
 
 BASE = {
@@ -201,3 +214,88 @@ def test_slices_of_one_picture_agree() -> None:
 def test_operation_5_is_seen() -> None:
     assert not header(sequence()).has_mmco5
     assert header(sequence(), marking=(MemoryManagement(1), MemoryManagement(5))).has_mmco5
+
+
+def stored(frame_num: int, marking: int = SHORT_TERM, index: int = -1) -> StoredPicture:
+    """Return a reference picture; `index` is its LongTermFrameIdx."""
+    picture = StoredPicture(frame_num, None, frame_num, frame_num, 2 * frame_num, marking)
+    picture.long_term_frame_idx = index
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("operation", "value", "element"),
+    [(0, 3, "abs_diff_pic_num_minus1"), (2, 1, "long_term_pic_num")],
+)
+def test_lists_name_pictures_that_are_there(operation: int, value: int, element: str) -> None:
+    each = header(
+        sequence(),
+        slice_type=P,
+        frame_num=3,
+        num_ref_idx_active=(2, 0),
+        modifications=((ListModification(operation, value),), ()),
+    )
+    references = [stored(1), stored(2), stored(0, LONG_TERM, 0)]
+    number_pictures(references, 3, 16)
+    with pytest.raises(errors.CLASSES["HYP-E-AVC-06"]) as caught:
+        reference_lists(each, references, 6)
+    assert caught.value.element == element
+
+
+@pytest.mark.parametrize(
+    ("operations", "error", "element"),
+    [
+        ([MemoryManagement(1, 3)], "HYP-E-AVC-06", "difference_of_pic_nums_minus1"),
+        ([MemoryManagement(2, long_term_pic_num=1)], "HYP-E-AVC-06", "long_term_pic_num"),
+        ([MemoryManagement(6, long_term_frame_idx=1)], "HYP-E-AVC-08", "long_term_frame_idx"),
+        ([MemoryManagement(3, 0, 0, 7)], "HYP-E-AVC-08", "long_term_frame_idx"),
+        ([], "HYP-E-AVC-08", "memory_management_control_operation"),
+    ],
+)
+def test_marking_names_pictures_that_are_there_and_leaves_room(
+    operations: list[MemoryManagement], error: str, element: str
+) -> None:
+    marking = ReferenceMarking(2)
+    long_term = stored(0, LONG_TERM)
+    marking.mark(header(sequence(), idr=True, long_term_reference=True), long_term, [])
+    assert (long_term.marking, long_term.long_term_frame_idx) == (LONG_TERM, 0)
+    references = [long_term, stored(1)]
+    number_pictures(references, 2, 16)
+    with pytest.raises(errors.CLASSES[error]) as caught:
+        marking.mark(
+            header(sequence(), frame_num=2, marking=tuple(operations)), stored(2), references
+        )
+    assert caught.value.element == element
+
+
+def test_long_term_pictures_leave_no_room_to_slide() -> None:
+    marking = ReferenceMarking(1)
+    long_term = stored(0)
+    marking.mark(header(sequence(), idr=True, long_term_reference=True), long_term, [])
+    with pytest.raises(errors.CLASSES["HYP-E-AVC-08"]):
+        marking.slide([long_term])
+
+
+def test_operations_4_and_5_unmark_pictures() -> None:
+    marking = ReferenceMarking(4)
+    first, second = stored(0), stored(1)
+    marking.mark(header(sequence(), idr=True, long_term_reference=True), first, [])
+    fewer = MemoryManagement(4, max_long_term_frame_idx_plus1=0)
+    marking.mark(header(sequence(), frame_num=1, marking=(fewer,)), second, [first])
+    assert (first.marking, second.marking) == (UNUSED, SHORT_TERM)
+    third = stored(2)
+    marking.mark(header(sequence(), frame_num=2, marking=(MemoryManagement(5),)), third, [second])
+    assert (second.marking, third.marking) == (UNUSED, SHORT_TERM)
+
+
+def test_frames_left_out_have_no_order_count_of_type_0() -> None:
+    assert OrderCounter(sequence()).decode_non_existing(3) == 0
+
+
+def test_cropping_leaves_a_picture() -> None:
+    values = {element: value for element, value, _ in UNSUPPORTED_SEQUENCES}
+    sides = {f"frame_crop_{side}_offset": 0 for side in ("left", "top", "right", "bottom")}
+    sequence(**values, **sides).check()
+    for side in sides:
+        with pytest.raises(errors.CLASSES["HYP-E-AVC-08"]):
+            sequence(**values, **(sides | {side: 1000})).check()

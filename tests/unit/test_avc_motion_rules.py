@@ -195,6 +195,17 @@ def test_spatial_direct_stands_still_where_the_colocated_block_does(
     assert (picture.info.pred_flags[CENTRE] == 1).all()
 
 
+def test_spatial_direct_stands_still_as_a_whole() -> None:
+    for picture_list in range(2):
+        picture = Picture(columns.B)
+        picture.inter(1, (8, 8), picture_list=picture_list)
+        picture.skip(CENTRE)
+        picture.colocated.ref_idx[CENTRE, 0] = 0
+        picture.derive()
+        assert not picture.info.motion.mv[CENTRE].any()
+        assert (picture.info.pred_flags[CENTRE] == 1 << picture_list).all()
+
+
 def test_without_inference_each_block_has_its_colocated_one() -> None:
     picture = Picture(columns.B)
     picture.inter(1, (8, 8))

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from refcodec import syntax
+from refcodec import errors, syntax
 from refcodec.avc.access_units import to_annex_b
+from refcodec.avc.frame_slots import SlotPool
 from refcodec.avc.injection import injected_idr
+from refcodec.avc.known_parameter_sets import KnownParameterSets
 from refcodec.avc.loss import Loss
 from refcodec.avc.nal import add_emulation_prevention, nal_units, remove_emulation_prevention
 from refcodec.avc.parameter_sets import (
     avc_syntax,
+    parse_parameter_sets,
     parse_picture_parameter_set,
     parse_sequence_parameter_set,
 )
+from refcodec.avc.picture_decoding import PictureDecoding
+from refcodec.avc.slice_header import injected_header
+from refcodec.avc.slice_table import B
 from refcodec.avc.stream_decoder import AvcDecoder, OutputPicture
 from refcodec.decoder.libav_substrate import frame_planes, open_context, packet_of
 from refcodec.picture import Picture
@@ -84,6 +91,40 @@ def changed(nal_unit: bytes, structure: str, change: dict[str, Any], **params: A
     return nal_unit[:1] + add_emulation_prevention(
         syntax.write(tree, structure, values, params=params)
     )
+
+
+def with_header(
+    nal_unit: bytes, sets: list[bytes], change: dict[str, Any], new_sets: list[bytes] | None = None
+) -> bytes:
+    """Return a slice under CABAC with other values of some elements of its header, None for none,
+    perhaps for other parameter sets. nal_ref_idc may be among the values."""
+    tree = avc_syntax()
+
+    def params(units: list[bytes], first: bytes) -> dict[str, Any]:
+        sps: Any = syntax.read(
+            tree, "seq_parameter_set_rbsp", remove_emulation_prevention(units[0][1:])
+        )
+        pps = syntax.read(
+            tree,
+            "pic_parameter_set_rbsp",
+            remove_emulation_prevention(units[1][1:]),
+            params={"chroma_format_idc": 1},
+        )
+        nal = syntax.read(tree, "nal_unit_header", first)
+        return {"nal": nal, "sps": sps["seq_parameter_set_data"], "pps": pps}
+
+    rbsp = remove_emulation_prevention(nal_unit[1:])
+    values: Any = syntax.read(tree, "slice_header", rbsp, params=params(sets, nal_unit[:1]))
+    data = rbsp[(values.bit_length + 7) // 8 :]
+    first = bytes([change.get("nal_ref_idc", nal_unit[0] >> 5) << 5 | nal_unit[0] & 31])
+    for element, value in change.items():
+        if value is None:
+            values.pop(element, None)
+        elif element != "nal_ref_idc":
+            values[element] = value
+    head, result = syntax.written(tree, "slice_header", values, params(new_sets or sets, first))
+    ones = (1 << (-result.bit_length % 8)) - 1
+    return first + add_emulation_prevention(head[:-1] + bytes([head[-1] | ones]) + data)
 
 
 STREAM = "keyint=4:min-keyint=4:scenecut=0:bframes=0:ref=2"
@@ -312,3 +353,137 @@ def test_pictures_beyond_the_memory_granted_are_refused(stream: Units) -> None:
         pictures, losses = decode([unit], **options)
         assert not pictures
         assert losses[0].error.id == "HYP-E-LVL-09"
+
+
+MODIFICATION = {"modification_of_pic_nums_idc": 0, "abs_diff_pic_num_minus1": 0}
+CONTRADICTIONS: dict[str, tuple[int, dict[str, Any]]] = {
+    "first_mb_in_slice": (1, {"first_mb_in_slice": 9}),
+    "slice_qp_delta": (1, {"slice_qp_delta": 60}),
+    "num_ref_idx_l0_active_minus1": (
+        1,
+        {"num_ref_idx_active_override_flag": 1, "num_ref_idx_l0_active_minus1": 16},
+    ),
+    "list_modification_l0": (
+        1,
+        {
+            "ref_pic_list_modification": {
+                "ref_pic_list_modification_flag_l0": 1,
+                "list_modification_l0": [MODIFICATION] * 3 + [{"modification_of_pic_nums_idc": 3}],
+            }
+        },
+    ),
+    "nal_ref_idc": (0, {"nal_ref_idc": 0, "dec_ref_pic_marking": None}),
+    "frame_num": (0, {"frame_num": 1}),
+    "slice_type": (
+        0,
+        {
+            "slice_type": 5,
+            "num_ref_idx_active_override_flag": 0,
+            "cabac_init_idc": 0,
+            "ref_pic_list_modification": {"ref_pic_list_modification_flag_l0": 0},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("element", CONTRADICTIONS)
+def test_headers_that_contradict_themselves_are_refused(element: str) -> None:
+    number, change = CONTRADICTIONS[element]
+    units = access_units(f"{STREAM}:weightp=0", count=2)
+    units[number][-1] = with_header(units[number][-1], units[0][:2], change)
+    _, losses = decode(units)
+    assert [(loss.number, loss.error.id) for loss in losses] == [(number, "HYP-E-AVC-08")]
+    assert losses[0].error.element == element
+
+
+def test_redundant_slices_are_unsupported(stream: Units) -> None:
+    sps, pps, idr = stream[0]
+    change = {"redundant_pic_cnt_present_flag": 1}
+    other = changed(pps, "pic_parameter_set_rbsp", change, chroma_format_idc=1)
+    primary, redundant = (
+        with_header(idr, [sps, pps], {"redundant_pic_cnt": count}, [sps, other]) for count in (0, 1)
+    )
+    pictures, losses = decode([[sps, other, primary], [redundant]])
+    assert len(pictures) == 1
+    assert (losses[0].error.id, losses[0].error.element) == ("HYP-E-AVC-01", "redundant_pic_cnt")
+
+
+def test_lists_may_be_longer_than_there_are_pictures() -> None:
+    """Nothing refers to the entries beyond them."""
+    units = access_units("bframes=0:ref=3:weightp=0:keyint=infinite", count=4)
+    change = {"num_ref_idx_active_override_flag": 1, "num_ref_idx_l0_active_minus1": 6}
+    longer = [*units[:3], [with_header(units[3][0], units[0][:2], change)]]
+    pictures, losses = decode(longer)
+    assert not losses
+    assert_same(pictures, by_libav(units))
+
+
+def test_b_slices_need_a_colocated_picture(stream: Units) -> None:
+    sets = KnownParameterSets()
+    sets.add_sequence_parameter_set(stream[0][0])
+    sets.add_picture_parameter_set(stream[0][1])
+    header = replace(injected_header(sets.picture(0), 0), slice_type=B, num_ref_idx_active=(1, 1))
+    pool = SlotPool(header.parameters.sequence.geometry, 1)
+    decoding = PictureDecoding(pool, [], pool.lease())
+    with pytest.raises(errors.CLASSES["HYP-E-AVC-06"]):
+        decoding.decode_slice(np.zeros(9, np.uint8), header, ([None], [None]), 0)
+
+
+def test_pictures_of_one_access_unit_are_told_apart(stream: Units) -> None:
+    pictures, losses = decode([stream[0], [*stream[1], *stream[2]], stream[3]])
+    assert not losses
+    assert [picture.number for picture in pictures] == [0, 1, 1, 2]
+    parts = access_units("slices=3:keyint=4:min-keyint=4:scenecut=0:bframes=0", count=6)
+    pictures, losses = decode([parts[0], [*parts[1][:2], *parts[2]], *parts[3:]])
+    assert [picture.number for picture in pictures] == [0, 3, 4]
+    assert [(loss.number, loss.pictures, loss.error.id) for loss in losses] == [
+        (1, 2, "HYP-E-AVC-05")
+    ]
+
+
+def test_parameter_sets_outside_the_subset_are_named(stream: Units) -> None:
+    sps, pps = stream[0][:2]
+    for change, element in (
+        ({"pic_order_cnt_type": 1}, "pic_order_cnt_type"),
+        ({"frame_cropping_flag": 1, "frame_crop_right_offset": 24}, "frame_crop_right_offset"),
+    ):
+        cycle = {
+            "delta_pic_order_always_zero_flag": 1,
+            "offset_for_non_ref_pic": 0,
+            "offset_for_top_to_bottom_field": 0,
+            "num_ref_frames_in_pic_order_cnt_cycle": 0,
+        }
+        crop = {f"frame_crop_{side}_offset": 0 for side in ("left", "top", "bottom")}
+        extra = cycle if element == "pic_order_cnt_type" else crop
+        with pytest.raises(errors.CLASSES["HYP-E-SEQ-17"]) as caught:
+            parse_parameter_sets([changed(sps, "seq_parameter_set_rbsp", extra | change), pps])
+        assert caught.value.element == element
+    other = changed(pps, "pic_parameter_set_rbsp", {"seq_parameter_set_id": 1}, chroma_format_idc=1)
+    with pytest.raises(errors.CLASSES["HYP-E-SEQ-14"]) as caught:
+        parse_parameter_sets([sps, other])
+    assert caught.value.element == "seq_parameter_set_id"
+
+
+def test_frame_numbers_of_reference_pictures_differ() -> None:
+    stream = access_units(f"{STREAM}:weightp=0", count=3)
+    same = with_header(stream[2][0], stream[0][:2], {"frame_num": 1})
+    _, losses = decode([*stream[:2], [same]])
+    assert [(loss.error.id, loss.error.element) for loss in losses] == [
+        ("HYP-E-AVC-08", "frame_num")
+    ]
+    change = {"frame_num": 1, "nal_ref_idc": 0, "dec_ref_pic_marking": None}
+    unused = with_header(stream[2][0], stream[0][:2], change)
+    pictures, losses = decode([*stream[:2], [unused]])
+    assert not losses
+    assert len(pictures) == 3
+
+
+def test_frames_in_a_gap_are_not_there_to_refer_to() -> None:
+    units = access_units("bframes=0:ref=3:weightp=0:keyint=infinite", count=6)
+    change = {"gaps_in_frame_num_value_allowed_flag": 1}
+    units[0][0] = changed(units[0][0], "seq_parameter_set_rbsp", change)
+    pictures, losses = decode([*units[:3], *units[4:]])
+    assert len(pictures) == 3
+    assert [(loss.number, loss.error.id, loss.error.element) for loss in losses] == [
+        (3, "HYP-E-AVC-06", "ref_idx")
+    ]

@@ -164,6 +164,11 @@ def test_signed_exp_golomb_codes() -> None:
     bits = BitWriter()
     for value in (0, 1, -1, 2):
         bits.se(value)
+    assert bits.bit_length == 12
+    with pytest.raises(ValueError, match="whole bytes"):
+        bits.to_bytes()
+    with pytest.raises(ValueError, match="fit"):
+        bits.u(3, 8)
     bits.trailing_bits()
     assert bits.to_bytes() == bytes([0b10100110, 0b01001000])
 
@@ -174,6 +179,9 @@ def test_lengths_and_configuration_record() -> None:
     assert record.startswith(
         b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\x01"
     )
+    # that of profiles without a chroma format is without it, too
+    shorter = avc_configuration(b"\x67\x42\x00\x1f", [b"\x68\x01"])
+    assert shorter == record[:-4].replace(b"\x64", b"\x42")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refcodec.avc.frame_store import FrameStore
-from refcodec.avc.side_information import LAST_INTRA, SideInformation
+from refcodec.avc.side_information import SideInformation
 from refcodec.avc.slice_table import (
     CHROMA_LOG2_WEIGHT_DENOM,
     EXPLICIT,
@@ -127,8 +127,6 @@ def predict_macroblock(
     info: SideInformation, slices: SliceTable, store: FrameStore, mb: int
 ) -> tuple[Any, Any, Any]:
     """(#avc.8.4.2) Return the prediction of an inter macroblock: uint8 (16, 16), (8, 8), (8, 8)."""
-    if info.motion.mb_type[mb] <= LAST_INTRA:
-        raise ValueError("an intra macroblock has no inter prediction")
     index = int(info.slice_table[mb])
     mb_y, mb_x = divmod(mb, store.geometry.width_mbs)
     slots = {int(s) for s in slices.ref_slot[index].reshape(-1) if s >= 0}
