@@ -41,6 +41,7 @@ STREAMS: dict[str, Stream] = {
     "cavlc, B temporal": replace(_SMALL, **_B, direct="temporal", weightb=True),
     "cavlc, I_PCM": replace(_SMALL, content="noise", quantiser=1, pictures=2),
     "cavlc, slices": replace(_SMALL, slice_max_mbs=2, pictures=3),
+    "cavlc, many slices": replace(_SMALL, height=48, slice_max_mbs=1, pictures=2),
     "cabac": replace(_CABAC, ref=3),
     "cabac, fine": replace(_CABAC, quantiser=2, content="texture", pictures=2),
     "cabac, coarse": replace(_CABAC, quantiser=50, content="cuts"),

@@ -560,18 +560,18 @@ def test_the_last_bit_is_a_one() -> None:
 
 
 def test_the_smallest_parts_of_b_macroblocks() -> None:
-    """B_L1_4x4 once and B_Bi_4x4 three times, which x264 does not write."""
+    """B_L1_4x4, B_Bi_4x4 twice and B_L0_4x4, which x264 does not write."""
     encoder = Encoder(0, 20).decisions((24, 0), (27, 1), (30, 1), (31, 1), *[(32, 1)] * 3)
-    for last in (0, 1, 1, 1):
-        encoder.decisions((36, 1), (37, 1), (38, 1), (39, 1), (39, last))
+    for bins in ((1, 0), (1, 1), (1, 1), (0, 1, 1)):
+        encoder.decisions((36, 1), (37, 1), (38, 1), *((39, each) for each in bins))
     zero = ((40, 0), (47, 0))
-    encoder.decisions(*zero * (12 + 15), (40, 1), (43, 0)).bypass("1").decisions((47, 0))
+    encoder.decisions(*zero * (12 + 11), (40, 1), (43, 0)).bypass("1").decisions((47, 0))
     encoder.decisions((73, 0), (74, 0), (75, 0), (76, 0), (77, 0))
     info = one_macroblock(encoder.terminate(1).slice(st.B, 0, 20))
-    assert info.pred_flags[0].tolist() == [2, 3, 3, 3]
+    assert info.pred_flags[0].tolist() == [2, 3, 3, 1]
     assert info.sub_mb_type[0].tolist() == [SUB_4X4] * 4
-    assert np.argwhere(info.mvd[0]).tolist() == [[1, 15, 0]]
-    assert info.mvd[0, 1, 15, 0] == -1
+    assert np.argwhere(info.mvd[0]).tolist() == [[1, 13, 0]]
+    assert info.mvd[0, 1, 13, 0] == -1
 
 
 def with_vector(x: int, y: int) -> Slice:

@@ -112,6 +112,9 @@ def test_length_prefixed_units_and_configuration_records(byte_stream: bytes) -> 
     assert [bytes(unit) for unit in length_prefixed_units(to_avcc(units), 4)] == units
     cut = to_avcc(units[:2])[:-1]
     assert [bytes(unit) for unit in length_prefixed_units(cut, 4)] == [units[0], units[1][:-1]]
+    # nothing between two start codes, or of size 0, is no NAL unit
+    assert list(nal_units(b"\0\0\1\0\0\1x")) == [b"x"]
+    assert list(length_prefixed_units(b"\0\0\0\0\0\0\0\1x", 4)) == [b"x"]
     sets = [unit for unit in units if unit[0] & 31 in (7, 8)][:2]
     record = avc_configuration(sets[0], sets[1:])
     assert configuration_units(record) == (4, sets)
