@@ -42,7 +42,7 @@ ACCEPTABLE = (
 a slice changed can make another stream that is as valid, with as many pictures as it declares."""
 
 MEMORY_LIMIT = 1 << 30
-"""Bytes of peak memory that no mutant may exceed."""
+"""Bytes of memory that no mutant may add to what the process had before the first."""
 
 SECONDS_LIMIT = 20.0
 """Seconds after which a mutant counts as a hang."""
@@ -93,6 +93,11 @@ class Unseekable(io.RawIOBase):
         return self._stream.readinto(memoryview(buffer)[:4096])
 
 
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has held at a time."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 class Checker:
     """The valid files and their pictures, made once."""
 
@@ -108,6 +113,7 @@ class Checker:
                 self.bases.append(base)
                 self._models[name] = stream.model
                 self._pictures[name] = list(self._decoded(base.data, stream.model))
+        self._peak_before = peak_memory()
 
     @staticmethod
     def _decoded(data: bytes, model: GeneratorModel | None) -> Iterator[Shown]:
@@ -121,9 +127,9 @@ class Checker:
             verdict = self._check(base, mutant)
         except Exception:
             return Verdict("traceback", traceback.format_exc())
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        if peak > MEMORY_LIMIT:
-            return Verdict("memory", f"{peak >> 20} MiB")
+        added = peak_memory() - self._peak_before
+        if added > MEMORY_LIMIT:
+            return Verdict("memory", f"{added >> 20} MiB")
         return verdict
 
     def _check(self, base: Base, mutant: Mutant) -> Verdict:

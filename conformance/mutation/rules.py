@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from refcodec.syntax import tree
+from refcodec.syntax.bits import LONGEST_PREFIX, last_one_bit
 from refcodec.syntax.faults import error_id
 from refcodec.syntax.interpreter import Frame
 from refcodec.syntax.lint import value_limits
-from refcodec.syntax.reader import LONGEST_PREFIX, BitReader, last_one_bit
+from refcodec.syntax.reader import BitReader
 from refcodec.syntax.values import Structure, Value
 from refcodec.syntax.writer import BitWriter
 

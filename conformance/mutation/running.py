@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance.mutation.checking import MEMORY_LIMIT, SECONDS_LIMIT, Checker, Verdict
+from conformance.mutation.checking import (
+    MEMORY_LIMIT,
+    SECONDS_LIMIT,
+    Checker,
+    Verdict,
+    peak_memory,
+)
 from conformance.mutation.mutators import KINDS, mutant
 
 
@@ -64,8 +70,7 @@ def _work(seed: int, orders: multiprocessing.connection.Connection) -> None:
     while (number := orders.recv()) is not None:
         base, made = mutant(checker.bases, seed, number)
         verdict = checker.check(base, made)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        orders.send((number, made.kind, made.description, verdict, peak))
+        orders.send((number, made.kind, made.description, verdict, peak_memory()))
 
 
 class _Worker:
