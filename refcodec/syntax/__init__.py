@@ -1,16 +1,21 @@
 """Syntax tables as data: one tree that reads, writes, traces and describes a bitstream."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from refcodec.syntax.fast import read_fast
 from refcodec.syntax.interpreter import ElementEvent, Listener
-from refcodec.syntax.parser import load, parse
-from refcodec.syntax.reader import read_reference
+from refcodec.syntax.loading import load
 from refcodec.syntax.rows import Row, rows
-from refcodec.syntax.tracer import Trace, trace
 from refcodec.syntax.tree import Syntax
 from refcodec.syntax.values import Structure, Value
-from refcodec.syntax.writer import write, written
+
+if TYPE_CHECKING:
+    from refcodec.syntax.parser import parse
+    from refcodec.syntax.reader import read_reference
+    from refcodec.syntax.tracer import Trace, trace
+    from refcodec.syntax.writer import write, written
 
 __all__ = [
     "ElementEvent",
@@ -30,6 +35,23 @@ __all__ = [
     "write",
     "written",
 ]
+
+_LATER = {
+    "Trace": "tracer",
+    "parse": "parser",
+    "read_reference": "reader",
+    "trace": "tracer",
+    "write": "writer",
+    "written": "writer",
+}
+"""Where names are that decoding does not need."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of _LATER when it is asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def read(
@@ -54,4 +76,6 @@ def read(
     """
     if listener is None:
         return read_fast(syntax, name, data, bit_offset, params, origin=origin)
+    from refcodec.syntax.reader import read_reference
+
     return read_reference(syntax, name, data, bit_offset, params, listener, origin=origin)

@@ -1,4 +1,5 @@
-"""Fast reader: each structure becomes a list of closures over integers and one memoryview.
+"""Fast reader: each structure becomes a list of closures over integers and one memoryview; what
+`refcodec.syntax.generated` can read is read by it.
 
 The plain counterpart is `refcodec.syntax.reader`; both come from the same tree, and a property test
 holds that they agree in values and in errors.  There is no listener here.
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 
 from refcodec import errors
 from refcodec.syntax import faults, tree
+from refcodec.syntax.bits import LONGEST_PREFIX, last_one_bit
 from refcodec.syntax.expressions import (
     apply_binary,
     apply_function,
@@ -18,6 +20,7 @@ from refcodec.syntax.expressions import (
     format_descriptor,
     look_up,
 )
+from refcodec.syntax.generated import Generator, read_generated
 from refcodec.syntax.interpreter import (
     ELEMENT_LIMIT,
     IDLE_LIMIT,
@@ -25,7 +28,6 @@ from refcodec.syntax.interpreter import (
     array_names,
     entry,
 )
-from refcodec.syntax.reader import LONGEST_PREFIX, last_one_bit
 from refcodec.syntax.values import Structure
 
 
@@ -423,6 +425,7 @@ class _Compiler:
         self.syntax = syntax
         self.bodies: dict[str, _Action] = {}
         self.constants = {c.name: c.value for c in syntax.constants.values()}
+        self.generator = Generator(syntax)
 
     def expression(self, expression: tree.Expression) -> _Expression:
         return _expression(expression, self.constants)
@@ -646,13 +649,20 @@ def read_fast(
 ) -> Structure:
     """Read structure `name` with the fast reader; see `refcodec.syntax.read`."""
     structure, arguments = entry(syntax, name, params or {})
-    state = _State(syntax, memoryview(data).cast("B"), bit_offset, origin)
+    view = memoryview(data).cast("B")
+    compiler = _compiler(syntax)
+    function = compiler.generator.function(name)
+    if function is not None:
+        values = read_generated(function, structure, view, bit_offset, arguments)
+        if values is not None:
+            return values
+    state = _State(syntax, view, bit_offset, origin)
     names = (parameter.name for parameter in structure.parameters)
     parameters = zip(names, arguments, strict=True)
     place = _Place(name, None, None, dict(parameters), bit_offset)
     state.place = place
     try:
-        _compiler(syntax).structure(name)(state, place)
+        compiler.structure(name)(state, place)
     except errors.CLASSES["HYP-E-SYN-09"] as cause:
         assert isinstance(cause, errors.HypError)
         if cause.bit_offset is not None:

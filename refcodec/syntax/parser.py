@@ -14,7 +14,6 @@ from lark.tree import Meta
 
 from refcodec import errors
 from refcodec.syntax import expressions, tree
-from spec import data
 
 _OPERATORS_WITH_TEXT = frozenset({"ue", "se"})
 
@@ -298,17 +297,3 @@ def parse(text: str, name: str = "text") -> tree.Syntax:
         if isinstance(cause.orig_exc, errors.HypError):
             raise cause.orig_exc from None
         raise
-
-
-@cache
-def load(name: str) -> tree.Syntax:
-    """Return the tree of `spec/syntax/<name>.syn` (`hyp` or `avc`), parsed once and checked.
-
-    Raises SyntaxDescriptionFault when the file is no syntax description or breaks a lint rule.
-    """
-    from refcodec.syntax import lint
-
-    syntax = parse(data(f"syntax/{name}.syn").read_text(encoding="utf-8"), name)
-    for finding in lint.problems(syntax):
-        raise _error(name, finding.line, finding.text)
-    return syntax

@@ -8,11 +8,9 @@ from bitstring import Bits, Reader, ReadError
 
 from refcodec import errors
 from refcodec.syntax import tree
+from refcodec.syntax.bits import LONGEST_PREFIX, last_one_bit
 from refcodec.syntax.interpreter import Frame, Interpreter, Listener, Observer
 from refcodec.syntax.values import Structure, Value
-
-LONGEST_PREFIX = 31
-"""Most leading zero bits of an Exp-Golomb code."""
 
 
 class BitReader(Interpreter):
@@ -138,16 +136,6 @@ class BitReader(Interpreter):
             raise self.fault("structure_size", path, detail=f"{left} bits are left")
         assert isinstance(state, int)
         self.end = state
-
-
-def last_one_bit(data: memoryview, size: int) -> int:
-    """Return the position in bits of the last 1 bit in the first `size` bytes, or -1."""
-    while size and data[size - 1] == 0:
-        size -= 1
-    if not size:
-        return -1
-    byte = data[size - 1]
-    return 8 * size - (byte & -byte).bit_length()
 
 
 def read_reference(
