@@ -18,24 +18,44 @@ from numba import njit, types
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True, "_nrt": False}
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cfunc_wrapper": True,
+}
 
 
 def _compiled(function: Function, **options: Any) -> Function:
-    """Compile a function once, whatever integers other kernels call it with.
+    """Return a function that kernels and Python call, compiled for either when it is called first.
 
     Numba would compile it again for each literal and each width of an integer argument, and with it
-    every kernel below it.
+    every kernel below it. For kernels it is compiled without the code that Python needs to call it
+    and is not kept in Numba's cache, which has it inside the kernels that Python calls: preparing
+    either for all functions would take most of the time of a start and a sixth of the first one.
     """
     compiled: Any = njit(**(_OPTIONS | options))(function)
     if not hasattr(compiled, "get_call_template"):  # NUMBA_DISABLE_JIT=1
         return function
-    template = compiled.get_call_template
+    below: list[Any] = []
 
-    def widened(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        return template(tuple(map(_wide, args)), {name: _wide(kws[name]) for name in kws})
+    def below_kernels() -> Any:
+        if not below:
+            below.append(njit(**(_OPTIONS | options | {"no_cpython_wrapper": True}))(function))
+        return below[0]
 
-    compiled.get_call_template = widened
+    def get_call_template(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        wide = {name: _wide(kws[name]) for name in kws}
+        return below_kernels().get_call_template(tuple(map(_wide, args)), wide)
+
+    def compile_for_args(*args: Any, **kws: Any) -> Any:
+        compiled.enable_caching()
+        vars(compiled).pop("_compile_for_args", None)  # two threads may be here
+        return compiled._compile_for_args(*args, **kws)
+
+    compiled.get_call_template = get_call_template
+    compiled.get_overload = lambda signature: below_kernels().get_overload(signature)
+    compiled._compile_for_args = compile_for_args
     result: Function = compiled
     return result
 
