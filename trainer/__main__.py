@@ -1,29 +1,24 @@
-"""Command line of the trainer: `python -m trainer train CONFIG`."""
+"""Command line of the trainer: `python -m trainer train CONFIG`.
+
+Commands import what they need when they run, so that `train` works where only torch, numpy and pillow are.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import typer
 
-from trainer.checkpoints import load_averaged, load_weights, save_weights
 from trainer.data import Pictures
-from trainer.evaluate import (
-    Score,
-    Scorer,
-    checkpoint_coder,
-    evaluate,
-    mean,
-    read_any,
-    shipped_coder,
-)
-from trainer.export import export_analysis, export_model
-from trainer.onnx_command import onnx
 from trainer.settings import read_settings
-from trainer.still_peers import STILL_PEERS
 from trainer.train import Run
 
+if TYPE_CHECKING:
+    from trainer.evaluate import Score
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-app.command()(onnx)
 
 
 @app.callback()
@@ -54,6 +49,8 @@ def train(
     data = Pictures(pictures, run.parent / "cache" / "train.rgb")
     work = Run(run, read_settings(config), lpips, device)
     if start and work.step == 0:
+        from trainer.checkpoints import load_weights
+
         work.begin_from(load_weights(start))
     work.run(data, seconds)
 
@@ -71,18 +68,23 @@ def score(
     lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
     bits_per_pixel: list[float] = typer.Option([0.1], help="Rates; may be given several times."),
     mode: str = typer.Option("quantised", help="float or quantised, for a run."),
-    peers: str = typer.Option(",".join(STILL_PEERS), help="Of x264, x265, svtav1; or none."),
+    peers: str = typer.Option("all", help="Some of x264,x265,svtav1, or all, or none."),
     count: int = typer.Option(0, help="Only the first pictures."),
     threads: int = typer.Option(0, help="CPU threads, 0 for all."),
 ) -> None:
     """Compare with intra pictures of other codecs at equal rates, picture by picture."""
+    from trainer.checkpoints import load_averaged
+    from trainer.evaluate import Scorer, checkpoint_coder, evaluate, mean, read_any, shipped_coder
+    from trainer.still_peers import STILL_PEERS
+
     if threads:
         torch.set_num_threads(threads)
     if model:
         coder = shipped_coder(model, model.with_suffix(".analysis.safetensors"))
     else:
         coder = checkpoint_coder(load_averaged(run / "checkpoint.pt"), mode)
-    names = [] if peers == "none" else peers.split(",")
+    groups = {"none": [], "all": list(STILL_PEERS)}
+    names = groups[peers] if peers in groups else peers.split(",")
     paths = sorted(
         (p for p in pictures.iterdir() if p.suffix in (".png", ".mp4", ".mkv", ".264")),
         key=lambda p: (len(p.stem), p.stem) if p.suffix == ".png" else (0, p.stem),
@@ -115,6 +117,18 @@ def _line(name: str, ours: Score, peers: list[Score]) -> str:
 
 
 @app.command()
+def onnx(
+    folder: Path = typer.Argument(help="Folder for hyper.onnx, context_a.onnx, ... stage2.onnx."),
+    model: Path | None = typer.Option(None, help="Model file; without it the one that ships."),
+) -> None:
+    """Write the networks of a model file as ONNX models that give the same integers."""
+    from trainer.onnx_files import write_onnx
+
+    for path in write_onnx(folder, model):
+        print(path)
+
+
+@app.command()
 def export(
     run: Path = typer.Option(Path("runs/core"), help="Folder of a run."),
     out: Path = typer.Option(Path("refcodec/models/core.safetensors"), help="Model file to write."),
@@ -123,6 +137,9 @@ def export(
     ),
 ) -> None:
     """Write the integer model file and, beside it, the analysis weights."""
+    from trainer.checkpoints import load_averaged, save_weights
+    from trainer.export import export_analysis, export_model
+
     model = load_averaged(run / "checkpoint.pt")
     if weights:
         save_weights(model, weights)

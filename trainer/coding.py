@@ -89,7 +89,7 @@ def code_values(
             rounded = torch.where(index < 0.5, round_through(mean), rounded)
         return rounded
 
-    mask = model.first_pass(height, width).to(values.device)
+    mask = model.first_pass(height, width)
     mean_a, index_a = statistics(model.context_a(g, h))
     first = finish(mean_a, index_a) * mask
     known = Value((first / 4).clamp(-31 / 4, 31 / 4), first.shape[1], model.value_range)

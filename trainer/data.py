@@ -1,8 +1,9 @@
-"""Training pictures: decoded once into a memory-mapped cache, served as random crops by a background thread."""
+"""Training pictures: decoded once into a memory-mapped cache, served as random crops by background threads."""
 
 import json
-import queue
-import threading
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,16 @@ def build_cache(folder: Path, cache: Path) -> None:
     """Decode every picture of `folder` to RGB and append its samples to `cache` (uint8), with `cache`.json as index."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     shapes: list[tuple[int, int]] = []
-    with open(cache, "wb") as file:
-        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
-            rgb = np.asarray(Image.open(path).convert("RGB"))
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    with open(cache, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for rgb in pool.map(_decode, paths):
             shapes.append((rgb.shape[0], rgb.shape[1]))
             file.write(rgb.tobytes())
     cache.with_suffix(".json").write_text(json.dumps(shapes))
+
+
+def _decode(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 class Pictures:
@@ -62,27 +67,44 @@ class Pictures:
 
 
 class CropStream:
-    """An endless stream of batches (N,3,size,size) float32 in [0, 1], prepared by one thread.
+    """An endless stream of batches (N,3,size,size) uint8, prepared ahead by threads.
 
     The batch of step `k` depends on (seed, k) alone, so that a resumed run sees what an unbroken one would.
     """
 
+    AHEAD = 4
+
     def __init__(
-        self, pictures: Pictures, batch: int, size: int, seed: int, first_step: int
+        self,
+        pictures: Pictures,
+        batch: int,
+        size: int,
+        seed: int,
+        first_step: int,
+        workers: int = 1,
     ) -> None:
         self.pictures, self.batch, self.size, self.seed = pictures, batch, size, seed
         self.step = first_step
-        self.queue: queue.Queue[Tensor] = queue.Queue(maxsize=3)
-        threading.Thread(target=self._produce, daemon=True).start()
+        self._pool = ThreadPoolExecutor(workers)
+        self._waiting: deque[Future[Tensor]] = deque()
+        for _ in range(self.AHEAD * workers):
+            self._order()
 
-    def _produce(self) -> None:
-        step = self.step
-        while True:
-            rng = np.random.default_rng([self.seed, step])
-            crops = np.stack([self.pictures.crop(rng, self.size) for _ in range(self.batch)])
-            self.queue.put(torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255))
-            step += 1
+    def _order(self) -> None:
+        self._waiting.append(self._pool.submit(self._prepare, self.step))
+        self.step += 1
+
+    def _prepare(self, step: int) -> Tensor:
+        rng = np.random.default_rng([self.seed, step])
+        crops = np.stack([self.pictures.crop(rng, self.size) for _ in range(self.batch)])
+        return torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2)))
 
     def next(self) -> Tensor:
         """Return the next batch."""
-        return self.queue.get()
+        batch = self._waiting.popleft().result()
+        self._order()
+        return batch
+
+    def close(self) -> None:
+        """Drop what was prepared."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -26,6 +26,7 @@ class Step(nn.Module):
         super().__init__()
         exponent = torch.tensor(math.log2(value))
         self.learned = learned
+        self.initial = value
         if learned:
             self.exponent = nn.Parameter(exponent)
         else:
@@ -85,36 +86,37 @@ class Executor(Protocol):
     def crop_like(self, x: Value, like: Value) -> Value: ...
 
 
-class _FakeQuantise(torch.autograd.Function):
-    """Round half up to the grid, straight-through inside the range, learned-step gradient (LSQ, equations 1 to 5)."""
+class _LearnedStep(torch.autograd.Function):
+    """Round to a grid, straight-through inside the range, the step learned (Esser et al., LSQ, 2020)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, lo: int, hi: int) -> Tensor:
-        scaled = x.float() / step
-        rounded = torch.floor(scaled + 0.5).clamp_(lo, hi)
-        inside = (scaled >= lo - 0.5) & (scaled < hi + 0.5)
-        if ctx.needs_input_grad[1]:
-            ctx.save_for_backward(
-                inside, torch.where(inside, rounded - scaled, rounded).to(torch.bfloat16)
-            )
-        else:
-            ctx.save_for_backward(inside)
-        ctx.dtype = x.dtype
-        return (rounded * step).to(x.dtype)
+        zero = torch.zeros_like(step, dtype=torch.int32)
+        enabled = torch.ones_like(zero, dtype=torch.int64)
+        y, inside = torch._fake_quantize_per_tensor_affine_cachemask_tensor_qparams(
+            x.float(), step, zero, enabled, lo, hi
+        )
+        ctx.save_for_backward(x, y, inside, step)
+        result: Tensor = y.to(x.dtype)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        grad = grads[0]
-        inside, *slope = ctx.saved_tensors
-        step_grad = None
-        if slope:
-            step_grad = (grad.float() * slope[0].float()).sum() / math.sqrt(grad.numel())
-        return grad * inside.to(grad.dtype), step_grad, None, None
+        x, y, inside, step = ctx.saved_tensors
+        through = grads[0] * inside
+        # inside: rounded - scaled; outside: the limit
+        slope = (grads[0].float() * y).sum() - (through.float() * x).sum()
+        return through, (slope / step / math.sqrt(x.numel())).view_as(step), None, None
 
 
 def fake_quantise(x: Tensor, out: Range) -> Tensor:
-    """Quantise `x` to `out`'s grid in real units; differentiable in x and in a learned step."""
-    result: Tensor = _FakeQuantise.apply(x, out.step.value(), out.lo, out.hi)
+    """Quantise `x` to `out`'s grid in real units; differentiable in x and in a learned step.
+
+    torch rounds ties to even where the decoder rounds half up: ties are all that differs.
+    """
+    if not out.step.learned:
+        return torch.fake_quantize_per_tensor_affine(x, out.step.initial, 0, out.lo, out.hi)
+    result: Tensor = _LearnedStep.apply(x, out.step.value().view(1), out.lo, out.hi)
     return result
 
 
@@ -140,8 +142,7 @@ class TorchExecutor:
         if self.mode == "calibrate":
             out.step.peak.copy_(torch.maximum(out.step.peak, y.detach().abs().amax().float()))
         if not out.step.learned:
-            step = float(out.step.value())
-            return y.clamp(out.lo * step, out.hi * step)
+            return y.clamp(out.lo * out.step.initial, out.hi * out.step.initial)
         return F.relu(y) if out.lo == 0 else y
 
     def conv(self, layer: Conv, x: Value, out: Range) -> Value:
@@ -168,7 +169,8 @@ class TorchExecutor:
 
     def gather(self, x: Value, index: Sequence[int]) -> Value:
         """Select channels by number, repeats allowed."""
-        return Value(x.data[:, list(index)], len(index), x.range)
+        picked = [x.data[:, i : i + 1] for i in index]
+        return Value(torch.cat(picked, 1), len(index), x.range)
 
     def pixel_shuffle(self, x: Value, r: int) -> Value:
         """Depth to space."""

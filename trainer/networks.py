@@ -35,6 +35,9 @@ class Architecture:
     analysis_narrow: int = 64
     analysis_middle: int = 128
     analysis_wide: int = 192
+    analysis_narrow_blocks: int = 2
+    analysis_middle_blocks: int = 2
+    analysis_wide_blocks: int = 3
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dictionary."""
@@ -225,11 +228,11 @@ class Analysis(nn.Module):
         super().__init__()
         n, m, w = a.analysis_narrow, a.analysis_middle, a.analysis_wide
         self.first = Conv("conv1x1", 24, n)
-        self.narrow = nn.ModuleList([FloatBlock(n), FloatBlock(n)])
+        self.narrow = nn.ModuleList(FloatBlock(n) for _ in range(a.analysis_narrow_blocks))
         self.down1 = Conv("conv1x1", 4 * n, m)
-        self.middle = nn.ModuleList([FloatBlock(m), FloatBlock(m)])
+        self.middle = nn.ModuleList(FloatBlock(m) for _ in range(a.analysis_middle_blocks))
         self.down2 = Conv("conv1x1", 4 * m + 1, w)
-        self.wide = nn.ModuleList([FloatBlock(w), FloatBlock(w), FloatBlock(w)])
+        self.wide = nn.ModuleList(FloatBlock(w) for _ in range(a.analysis_wide_blocks))
         self.last = Conv("conv1x1", w, a.latent_channels)
 
     def forward(self, planes: Tensor, q: Tensor) -> Tensor:
@@ -302,7 +305,9 @@ class Generator(nn.Module):
 
     def first_pass(self, height: int, width: int) -> Tensor:
         """Return the mask (1,C,H,W) of the elements decoded in pass A."""
-        c = torch.arange(self.architecture.latent_channels)[:, None, None]
+        device = self.log_gain.device
+        c = torch.arange(self.architecture.latent_channels, device=device)[:, None, None]
         group = (c >= self.architecture.latent_channels // 2).long()
-        y, x = torch.arange(height)[None, :, None], torch.arange(width)[None, None, :]
+        y = torch.arange(height, device=device)[None, :, None]
+        x = torch.arange(width, device=device)[None, None, :]
         return ((y + x + group) % 2 == 0)[None]

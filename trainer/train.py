@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
+from trainer.captured import CapturedStep
 from trainer.coding import Coded, code, planes_from, planes_to
 from trainer.data import CropStream, Pictures
 from trainer.graph import Step, TorchExecutor
@@ -23,6 +25,9 @@ from trainer.networks import Generator
 from trainer.settings import Settings
 
 CURVE_FIELDS = ["step", "seconds", "loss", "bits_per_pixel", "lpips", "mse", "learning_rate"]
+DATA_THREADS = {"cpu": 1, "cuda": 12}
+LAYOUT = {"cpu": torch.channels_last, "cuda": torch.contiguous_format}
+"""The layout in which convolutions of a device are fastest."""
 
 
 @dataclass
@@ -60,9 +65,10 @@ def measure(
 def calibrate(model: Generator, batches: list[Tensor]) -> None:
     """Set every learned step from the largest activations seen on batches of planes."""
     g = TorchExecutor("calibrate")
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    device = batches[0].device
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         for planes in batches:
-            q = torch.randint(0, 64, (planes.shape[0],))
+            q = torch.randint(0, 64, (planes.shape[0],)).to(device)
             code(model, planes, q, g, noise=False)
     for module in model.modules():
         if isinstance(module, Step) and module.learned:
@@ -75,6 +81,15 @@ def channels_last(module: nn.Module) -> None:
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What of a step changes in the course of a run."""
+
+    quantised: bool
+    with_lpips: bool
+    noise: bool
 
 
 class Run:
@@ -92,18 +107,34 @@ class Run:
         steps: list[nn.Parameter] = []
         for name, p in self.model.named_parameters():
             (steps if name.endswith("exponent") else weights).append(p)
+        self._parameters = [*weights, *steps]
         groups: list[dict[str, Any]] = [{"params": weights}, {"params": steps, "scale": 0.3}]
         self.optimiser = torch.optim.Adam(
             groups,
             lr=settings.learning_rate,
             betas=(0.9, 0.98),
+            fused=True,
+            capturable=device == "cuda",
         )
         self.lpips = LPIPS(lpips_path).to(device)
-        channels_last(self.lpips)
+        if device == "cpu":
+            channels_last(self.lpips)
         self.step = 0
         self.seconds = 0.0
         if (folder / "checkpoint.pt").exists():
             self.load(torch.load(folder / "checkpoint.pt", map_location=device, weights_only=True))
+        s = settings
+        self._pixels = torch.zeros((s.batch, 3, s.crop, s.crop), dtype=torch.uint8, device=device)
+        self._q = torch.zeros(s.batch, dtype=torch.long, device=device)
+        self._rates = [torch.zeros((), device=device) for _ in groups]
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate
+        self._totals = torch.zeros(4, device=device)
+        self._summed = 0
+        self.layout = LAYOUT.get(device, torch.contiguous_format)
+        torch.backends.cudnn.benchmark = device == "cuda"
+        self._phase: Phase | None = None
+        self._do: Callable[[], None] = lambda: None
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
@@ -140,48 +171,85 @@ class Run:
         left = s.steps - self.step
         return rate * min(1.0, max(0.0, left / s.decay_steps))
 
-    def train_step(self, rgb: Tensor) -> tuple[float, Losses]:
-        """Do one step on a batch (N,3,H,W) in [0, 1]."""
+    def phase(self) -> Phase:
+        """Return the phase of the next step."""
+        s = self.settings
+        return Phase(
+            self.step >= s.quantised_from,
+            self.step >= s.mse_only_steps,
+            self.step < s.steps - s.decay_steps,
+        )
+
+    def train_step(self, pixels: Tensor) -> None:
+        """Do one step on a batch (N,3,H,W) uint8 of RGB; `means` says what it gave."""
         s = self.settings
         generator = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)
-        q = torch.randint(0, 64, (rgb.shape[0],), generator=generator).to(self.device)
-        y, c = rgb_to_planes(rgb)
+        self._q.copy_(torch.randint(0, 64, (s.batch,), generator=generator))
+        self._pixels.copy_(pixels, non_blocking=True)
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            rate.fill_(self.learning_rate() * float(group.get("scale", 1.0)))
+        phase = self.phase()
+        if phase != self._phase:
+            self._phase = phase
+
+            def do() -> None:
+                self._compute(phase)
+
+            self._do = CapturedStep(do) if self.device == "cuda" else do
+        self._do()
+        self.step += 1
+        self._summed += 1
+        decay = min(s.average, self.step / (self.step + 50))
+        with torch.no_grad():
+            names, values = zip(*self.model.named_parameters(), strict=True)
+            torch._foreach_lerp_([self.averaged[name] for name in names], values, 1 - decay)
+
+    def _compute(self, phase: Phase) -> None:
+        s = self.settings
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
+            loss, losses = self._loss(phase)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, s.clip)
+        # The fused optimiser leaves everything as it is where this is 1: no wait for the device.
+        self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+        self.optimiser.step()
+        parts = (losses.bits_per_pixel, losses.lpips, losses.mse)
+        with torch.no_grad():
+            self._totals += torch.stack([loss, *(part.mean() for part in parts)])
+
+    def _loss(self, phase: Phase) -> tuple[Tensor, Losses]:
+        s = self.settings
+        y, c = rgb_to_planes(self._pixels.float() / 255)
         y, c = torch.round(y * 255) / 255, torch.round(c * 255) / 255
-        planes = planes_from(y, c).contiguous(memory_format=torch.channels_last)
-        mode = "quantised" if self.step >= s.quantised_from else "float"
-        with_lpips = self.lpips if self.step >= s.mse_only_steps else None
-        noise = self.step < s.steps - s.decay_steps
-        with torch.autocast(self.device, torch.bfloat16):
-            coded = code(self.model, planes, q, TorchExecutor(mode), noise)
-            losses = measure(coded, y, c, planes_to_rgb(y, c).clamp(0, 1), with_lpips, s)
-        mse_weight = s.mse_weight if with_lpips is not None else 4 * s.mse_weight
-        weight = trade(s, q)
+        planes = planes_from(y, c).contiguous(memory_format=self.layout)
+        executor = TorchExecutor("quantised" if phase.quantised else "float")
+        coded = code(self.model, planes, self._q, executor, phase.noise)
+        lpips = self.lpips if phase.with_lpips else None
+        losses = measure(coded, y, c, planes_to_rgb(y, c).clamp(0, 1), lpips, s)
+        mse_weight = s.mse_weight if phase.with_lpips else 4 * s.mse_weight
+        weight = trade(s, self._q)
         distortion = (
             s.lpips_weight * losses.lpips + mse_weight * losses.mse + s.low_weight * losses.low
         )
         loss = ((losses.bits_per_pixel + weight * distortion) / (0.3 + weight)).mean()
-        rate = self.learning_rate()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * float(group.get("scale", 1.0))
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
-        if math.isfinite(float(norm)):
-            self.optimiser.step()
-        self.step += 1
-        decay = min(s.average, self.step / (self.step + 50))
-        for name, value in self.model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.averaged[name].lerp_(value, 1 - decay)
-        return float(loss.detach()), losses
+        return loss, losses
+
+    def means(self) -> list[float]:
+        """Return loss, bits per pixel, LPIPS and squared error, means since the last call."""
+        result = (self._totals / max(1, self._summed)).tolist()
+        self._totals.zero_()
+        self._summed = 0
+        return result
 
     def run(self, pictures: Pictures, seconds: float = math.inf, report: int = 50) -> None:
         """Train until `settings.steps` or for `seconds`; saves every few minutes and at the end."""
         s = self.settings
-        stream = CropStream(pictures, s.batch, s.crop, s.seed, self.step)
+        stream = CropStream(
+            pictures, s.batch, s.crop, s.seed, self.step, DATA_THREADS.get(self.device, 1)
+        )
         began = saved = time.monotonic()
         before = self.seconds
-        sums, summed = torch.zeros(4), 0
         with open(self.folder / "curve.csv", "a", newline="") as file:
             writer = csv.writer(file)
             if file.tell() == 0:
@@ -189,37 +257,26 @@ class Run:
             while self.step < s.steps and time.monotonic() - began < seconds:
                 if self.step == s.quantised_from:
                     self.begin_quantised(stream)
-                loss, parts = self.train_step(stream.next().to(self.device))
-                sums += torch.tensor(
-                    [
-                        loss,
-                        *(
-                            float(v.detach().mean())
-                            for v in (parts.bits_per_pixel, parts.lpips, parts.mse)
-                        ),
-                    ]
-                )
-                summed += 1
+                self.train_step(stream.next())
                 self.seconds = before + time.monotonic() - began
                 if self.step % report == 0:
-                    mean = [f"{float(v):.6g}" for v in sums / summed]
+                    mean = [f"{v:.6g}" for v in self.means()]
                     writer.writerow(
                         [self.step, f"{self.seconds:.1f}", *mean, f"{self.learning_rate():.3g}"]
                     )
                     file.flush()
-                    sums.zero_()
-                    summed = 0
                 if time.monotonic() - saved > 120:
                     self.save()
                     saved = time.monotonic()
+        stream.close()
         self.save()
 
     def begin_quantised(self, stream: CropStream) -> None:
         """Set the activation steps, in the model and in its average."""
         batches = []
         for _ in range(4):
-            y, c = rgb_to_planes(stream.next())
-            batches.append(planes_from(y, c).to(self.device))
+            y, c = rgb_to_planes(stream.next().to(self.device).float() / 255)
+            batches.append(planes_from(y, c))
         calibrate(self.model, batches)
         for name, value in self.model.state_dict().items():
             if name.endswith("exponent"):

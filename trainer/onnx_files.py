@@ -1,19 +1,18 @@
-"""`hyp train onnx`: a model file as ONNX models, one for each network."""
+"""A model file as ONNX models, one for each network."""
 
+from collections.abc import Iterator
 from pathlib import Path
-
-import typer
 
 from refcodec import generator
 from refcodec.container.atomic import output_file
 from refcodec.intnet.onnx_export import require_packages, to_onnx
 
 
-def onnx(
-    folder: Path = typer.Argument(help="Folder for hyper.onnx, context_a.onnx, ... stage2.onnx."),
-    model: Path | None = typer.Option(None, help="Model file; without it the one that ships."),
-) -> None:
-    """Write the networks of a model file as ONNX models that give the same integers."""
+def write_onnx(folder: Path, model: Path | None) -> Iterator[Path]:
+    """Write the networks of `model`, or of the model that ships, to `folder`; yields each path when it is written.
+
+    Raises HYP-E-CLI-04 when the packages of the extra `onnx` are absent.
+    """
     require_packages("onnx")
     loaded = generator.load_model(model) if model else generator.bundled(1)
     folder.mkdir(parents=True, exist_ok=True)
@@ -23,4 +22,4 @@ def onnx(
             file.write(
                 to_onnx(network, {"hyp.model_digest": loaded.digest.hex()}).SerializeToString()
             )
-        print(path)
+        yield path
