@@ -10,11 +10,15 @@ then unsigned.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import numpy as np
-from numba import njit, types
+from numba import config, njit, types
+from numba.core.caching import FunctionCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,6 +28,11 @@ _OPTIONS: dict[str, Any] = {
     "_nrt": False,
     "no_cfunc_wrapper": True,
 }
+
+NO_VECTORS: Final = bool(getattr(config, "DISABLE_JIT", False) or getattr(config, "BOUNDSCHECK", 0))
+"""Whether functions on single samples stand in the places of those on vectors: as plain Python
+(NUMBA_DISABLE_JIT=1), and where every access to an array element is to be checked
+(NUMBA_BOUNDSCHECK=1), which those on vectors make by address."""
 
 
 def _compiled(function: Function, **options: Any) -> Function:
@@ -49,7 +58,7 @@ def _compiled(function: Function, **options: Any) -> Function:
         return below_kernels().get_call_template(tuple(map(_wide, args)), wide)
 
     def compile_for_args(*args: Any, **kws: Any) -> Any:
-        compiled.enable_caching()
+        compiled._cache = _cache(function)
         vars(compiled).pop("_compile_for_args", None)  # two threads may be here
         return compiled._compile_for_args(*args, **kws)
 
@@ -58,6 +67,24 @@ def _compiled(function: Function, **options: Any) -> Function:
     compiled._compile_for_args = compile_for_args
     result: Function = compiled
     return result
+
+
+@cache
+def _sources() -> str:
+    """Return a digest of when the modules of this package were last changed."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    stamps = [(each.name, each.stat().st_mtime_ns, each.stat().st_size) for each in modules]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
+
+def _cache(function: Function) -> Any:
+    """Return Numba's cache for a kernel, which is void when any module of this package changes;
+    Numba would look at the kernel's own module only, not at those of the functions in it."""
+    new_cache: Any = FunctionCache
+    kept = new_cache(function)
+    index = kept._cache_file
+    index._source_stamp = index._source_stamp, _sources()
+    return kept
 
 
 def _wide(kind: Any) -> Any:

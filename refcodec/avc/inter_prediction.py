@@ -42,8 +42,9 @@ LUMA_BEHIND = 8
 CHROMA_BEFORE = 12
 CHROMA_BEHIND = 4
 
-# Scratch of the prediction from list 1: 16x16 luma, then 8x8 of Cb and Cr
-SCRATCH = 384
+# Scratch of the prediction from list 1: 16x16 luma, then 8x8 of Cb and Cr; vectors of 16 samples
+# read 8 behind its last row
+SCRATCH = 384 + 8
 
 # Where the values of `layout` are
 LUMA_STRIDE = 0

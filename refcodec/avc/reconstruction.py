@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import config
 from numpy.typing import NDArray
 
 from refcodec import errors
 from refcodec.avc import transform, vector_transform
-from refcodec.avc.compilation import inlined, kernel, load
+from refcodec.avc.compilation import NO_VECTORS, inlined, kernel, load
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.inter_prediction import predict_inter
 from refcodec.avc.intra_prediction import (
@@ -59,7 +58,7 @@ from refcodec.avc.transform import (
 
 Array = NDArray[Any]
 
-_blocks: Any = transform if getattr(config, "DISABLE_JIT", False) else vector_transform
+_blocks: Any = transform if NO_VECTORS else vector_transform
 
 inverse_transform4x4 = _blocks.inverse_transform4x4
 inverse_transform8x8 = _blocks.inverse_transform8x8

@@ -1,20 +1,17 @@
 """The functions on samples that prediction and deblocking call: the one place that chooses them.
 
-Compiled, they are those on vectors; as plain Python (NUMBA_DISABLE_JIT=1) those on single samples.
-Both give the same samples.
+Compiled, they are those on vectors; as plain Python and under bounds checking (NO_VECTORS) those on
+single samples. Both give the same samples.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import config
-
 from refcodec.avc import block_kernels, edge_kernels, vector_blocks, vector_edges
+from refcodec.avc.compilation import NO_VECTORS
 
-_PLAIN = bool(getattr(config, "DISABLE_JIT", False))
-
-_blocks: Any = block_kernels if _PLAIN else vector_blocks
+_blocks: Any = block_kernels if NO_VECTORS else vector_blocks
 
 luma_block = _blocks.luma_block
 chroma_block = _blocks.chroma_block
@@ -24,7 +21,7 @@ weight_area = _blocks.weight_area
 weight_block = _blocks.weight_block
 weight_blocks = _blocks.weight_blocks
 
-_edges: Any = edge_kernels if _PLAIN else vector_edges
+_edges: Any = edge_kernels if NO_VECTORS else vector_edges
 
 luma_edge = _edges.luma_edge
 chroma_edges = _edges.chroma_edges

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -21,6 +23,27 @@ def test_slice_of_mutants_is_the_same_with_and_without_bounds_checking() -> None
     # A run in which nothing ever broke, or nothing ever survived, would prove little.
     assert {name for _, name in tally.outcomes} == {DECODED, TYPED_ERROR}
     assert len(tally.errors) > 4
+
+
+_BEYOND = """
+import sys
+import numpy as np
+from conformance.avc.mutation.guarded import guarded_bytes
+from refcodec.avc import vector_blocks
+samples = guarded_bytes(4096)
+source = 4096 - int(sys.argv[1])
+vector_blocks.copy_area(samples, 0, source, 64, 16, 1)
+print("copied")
+"""
+
+
+def test_what_reads_beyond_an_array_does_not_live() -> None:
+    inside, beyond = (
+        subprocess.run([sys.executable, "-c", _BEYOND, str(left)], capture_output=True, text=True)
+        for left in (16, 15)
+    )
+    assert (inside.returncode, inside.stdout) == (0, "copied\n")
+    assert beyond.returncode == -signal.SIGSEGV
 
 
 def test_mutants_follow_from_seed_and_number() -> None:
