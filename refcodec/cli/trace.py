@@ -105,7 +105,7 @@ def line(row: Any, *, mark: bool = False) -> str:
     depth = row.path.count(".")
     name = "  " * max(0, depth - 1) + row.path.rsplit(".", 1)[-1]
     place = f"{row.bit_offset // 8:08x}.{row.bit_offset % 8}"
-    value = shown(row.value)
+    value = row.number or shown(row.value)
     meaning = f" ({row.meaning})" if row.meaning else ""
     requirement = f" {row.requirement}" if row.requirement else ""
     bits = str(row.bit_length) if row.bit_length else "-"
@@ -115,7 +115,7 @@ def line(row: Any, *, mark: bool = False) -> str:
 
 
 def shown(value: object) -> str:
-    """Return an element's value as text: numbers decimal, bytes as size and first bytes."""
+    """Return an element's value as text: bytes as size and first bytes."""
     if isinstance(value, bytes | memoryview):
         head = bytes(value[:8]).hex(" ")
         return f"{len(value)} bytes {head}{' …' if len(value) > 8 else ''}"

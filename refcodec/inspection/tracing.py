@@ -58,6 +58,17 @@ class TracedElement:
         """The element's own name: the last part of the path without subscripts."""
         return self.path.rsplit(".", 1)[-1].split("[", 1)[0]
 
+    @property
+    def number(self) -> str | None:
+        """The value as digits: hexadecimal where the bits are a pattern and not a number, which fixed
+        words and check values are; None when it is no integer."""
+        if not isinstance(self.value, int):
+            return None
+        fixed = self.descriptor.startswith("f(") and self.bit_length >= 16
+        if fixed or self.name in ("header_check", "unit_crc"):
+            return f"0x{self.value:0{self.bit_length // 4}X}"
+        return str(self.value)
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: byte strings become {"size", "head"} with the head in hexadecimal."""
         value = self.value

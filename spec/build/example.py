@@ -304,7 +304,7 @@ def example_lines(spec_dir: Path) -> Iterator[Line]:
             _place(item.bit_offset),
             _bits(data, item.bit_offset, item.bit_length),
             f"\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{item.name}" if inside else ".".join(path),
-            _value(item.value),
+            item.number or _value(item.value),
             item.meaning or "",
             item.clause.removeprefix("#"),
         )

@@ -390,7 +390,10 @@ class _Body:
         columns = max(len(row) for row in rows)
         for cells in rows:
             cells += [self.paragraph(Element("td"), "cell")] * (columns - len(cells))
-        columns_at = [44.0, WIDTH / 2] if "values" in css else _column_widths(widths, WIDTH)
+        if "values" in css:  # the labels as wide as they are
+            columns_at = [max(line for _, line in widths[0]) + 4, WIDTH / 2]
+        else:
+            columns_at = _column_widths(widths, WIDTH)
         table = Table(
             rows,
             colWidths=columns_at,

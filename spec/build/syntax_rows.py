@@ -115,8 +115,16 @@ def load_syntaxes(spec_dir: Path) -> Syntaxes:
                 meaning = constant.text or _meaning(syntax, constant.name)
                 result.constants.append(Constant(constant.name, str(constant.value), meaning))
             for name, enumeration in syntax.enumerations.items():
-                result.enumerations[name] = [(r.label, r.meaning) for r in enumeration.rows]
+                result.enumerations[name] = [
+                    (_label(syntax, r.label), r.meaning) for r in enumeration.rows
+                ]
     return result
+
+
+def _label(syntax: tree.Syntax, label: str) -> str:
+    """Return the label of a named value with its number, "1 KEYFRAME_CODED" for a constant."""
+    constant = syntax.constants.get(label)
+    return label if constant is None else f"{constant.value} {label}"
 
 
 def _meaning(syntax: tree.Syntax, constant: str) -> str:

@@ -128,7 +128,8 @@ def syntax(asm: Assembler, structure: Structure) -> str:
         indented = Row(**{**row.__dict__, "indent": row.indent + 1})
         rows.append(
             f"<tr{identifier}>"
-            + _cell(_code_line(asm, indented, structure.grammar), "code")
+            + f'<td class="code" style="--in:{4 * indented.indent}">'
+            + f"{_code_line(asm, indented, structure.grammar)}</td>"
             + _cell(html.escape(row.descriptor, quote=False), "descriptor")
             + _cell(_limits(asm, row), "limits")
             + "</tr>"
