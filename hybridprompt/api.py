@@ -111,6 +111,7 @@ def encode(
 def decode(
     source: Readable,
     *,
+    backend: str = "numba",
     threads: int = 2,
     presentation: bool = True,
     start: Fraction | float | None = None,
@@ -120,12 +121,20 @@ def decode(
 
     `picture` has planes y, u, v: numpy arrays uint8, (height, width) and half of that rounded up. With
     `presentation` False the pictures have coded size. `start` and `duration` select pictures with
-    start <= time < start + duration; what lies before is not read. The result's `report` says what
+    start <= time < start + duration; what lies before is not read. `backend` decodes the H.264 part:
+    "numba", our own, which names what is wrong with damaged slices, or "libav". The result's `report` says what
     was lost to damage. Use it in a `with` statement when you may stop early.
     """
     from refcodec.decoder import decode as run
 
-    return run(source, threads=threads, presentation=presentation, start=start, duration=duration)
+    return run(
+        source,
+        backend=backend,
+        threads=threads,
+        presentation=presentation,
+        start=start,
+        duration=duration,
+    )
 
 
 def info(source: Readable) -> FileInfo:

@@ -39,8 +39,8 @@ MEASURES: dict[str, Measure] = {
         Measure(
             "lpips_alex", "LPIPS (Alex)", "", False, 5, 4,
             "Distance between the features that the AlexNet of LPIPS v0.1 sees in both pictures; "
-            "0 is identical. The generator is trained on this measure, so read it with the next "
-            "one.",
+            "0 is identical. The generator is trained on this measure, so read it beside one "
+            "that it is not trained on.",
         ),
         Measure(
             "lpips_squeeze", "LPIPS (Squeeze)", "", False, 9, 4,
