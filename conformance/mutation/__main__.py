@@ -17,6 +17,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000, help="mutated files")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
+    parser.add_argument(
+        "--file", type=Path, action="append", default=[], help="HYP file to mutate, again for more"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--keep", type=Path, help="folder for the files that came out badly")
     options = parser.parse_args()
@@ -30,13 +33,14 @@ def main() -> int:
         seed=options.seed,
         first=options.first,
         workers=options.workers,
+        files=options.file,
         progress=progress,
     )
     for number, kind, description, verdict in tally.faults[:50]:
         print(f"{number}: {kind}: {description}: {verdict.outcome}: {verdict.detail}")
     if options.keep is not None and tally.faults:
         options.keep.mkdir(parents=True, exist_ok=True)
-        bases = Checker().bases
+        bases = Checker(options.file).bases
         for number, *_ in tally.faults:
             _, made = mutant(bases, options.seed, number)
             (options.keep / f"{options.seed}-{number}.hyp").write_bytes(made.data)

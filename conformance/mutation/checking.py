@@ -9,7 +9,7 @@ import io
 import resource
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -101,19 +101,24 @@ def peak_memory() -> int:
 class Checker:
     """The valid files and their pictures, made once."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Sequence[Path] = ()) -> None:
+        """`files` are HYP files that take the place of the tiny ones, with installed models."""
         self.bases: list[Base] = []
         self._pictures: dict[str, list[Shown]] = {}
         self._models: dict[str, GeneratorModel | None] = {}
+        for file in files:
+            self._add(Base(file.name, _with_unknown_unit(file.read_bytes())), None)
         with tempfile.TemporaryDirectory() as folder:
-            for name, arguments in BASES.items():
+            for name, arguments in () if files else BASES.items():
                 path = Path(folder) / "base.hyp"
                 stream = tiny_stream.build(path, audio="audio" in name, **arguments)  # type: ignore[arg-type]
-                base = Base(name, _with_unknown_unit(path.read_bytes()))
-                self.bases.append(base)
-                self._models[name] = stream.model
-                self._pictures[name] = list(self._decoded(base.data, stream.model))
+                self._add(Base(name, _with_unknown_unit(path.read_bytes())), stream.model)
         self._peak_before = peak_memory()
+
+    def _add(self, base: Base, model: GeneratorModel | None) -> None:
+        self.bases.append(base)
+        self._models[base.name] = model
+        self._pictures[base.name] = list(self._decoded(base.data, model))
 
     @staticmethod
     def _decoded(data: bytes, model: GeneratorModel | None) -> Iterator[Shown]:
@@ -139,7 +144,7 @@ class Checker:
         if mutant.covered and not _beginning_lost(file, pipe) and file != pipe:
             return Verdict("pipe and file differ", f"{len(file)} and {len(pipe)} items")
         try:
-            findings = validate(mutant.data, model=model)
+            findings = validate(mutant.data, model=model, threads=1)
         except HypError as error:
             return Verdict("validator stopped", str(error))
         if not findings and (file_error is not None or not file_whole):
@@ -160,7 +165,7 @@ class Checker:
         except HypError as error:
             if mutant.covered and not set(delivered) <= set(intact):
                 return Verdict("wrong picture", str(error))
-            return Verdict("typed error", error.id)
+            return Verdict("typed error" if found else "validator silent", error.id)
         if mutant.covered and not set(delivered) <= set(intact):
             wrong = [shown[:2] for shown in delivered if shown not in intact]
             return Verdict("wrong picture", f"{wrong}")
@@ -175,6 +180,8 @@ class Checker:
             if mutant.covered or len(delivered) != declared:
                 return Verdict("silent loss", f"{len(delivered)} of {declared} pictures")
             return Verdict(OTHER_STREAM)
+        if not found:
+            return Verdict("validator silent", f"{report.losses[0].error}")
         return Verdict("partial, loss reported")
 
 

@@ -7,7 +7,7 @@ import multiprocessing.connection
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,9 +59,9 @@ class Tally:
 Message = tuple[int, str, str, Verdict, int]
 
 
-def _work(seed: int, orders: multiprocessing.connection.Connection) -> None:
+def _work(seed: int, files: Sequence[Path], orders: multiprocessing.connection.Connection) -> None:
     """Check the numbers that come until None; runs in a worker process."""
-    checker = Checker()
+    checker = Checker(files)
     # The libraries map address space that they never touch; the limit counts from there.
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = mapped + MEMORY_LIMIT
@@ -76,10 +76,10 @@ def _work(seed: int, orders: multiprocessing.connection.Connection) -> None:
 class _Worker:
     """A process with what it is doing."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, files: Sequence[Path]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=_work, args=(seed, other), daemon=True)
+        self.process = context.Process(target=_work, args=(seed, files, other), daemon=True)
         self.process.start()
         other.close()
         self.number: int | None = None
@@ -102,15 +102,19 @@ def run(
     seed: int = 1,
     first: int = 0,
     workers: int = 1,
+    files: Sequence[Path] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Tally:
-    """Check mutants `first` to `first` + `count` - 1 of `seed`; return what came of them."""
+    """Check mutants `first` to `first` + `count` - 1 of `seed`; return what came of them.
+
+    They are made of tiny streams, or of `files`.
+    """
     tally = Tally()
     begun = time.monotonic()
     numbers = iter(range(first, first + count))
-    crew = [_Worker(seed) for _ in range(workers)]
+    crew = [_Worker(seed, files) for _ in range(workers)]
     try:
-        for number, kind, description, verdict, peak in _verdicts(crew, numbers, seed):
+        for number, kind, description, verdict, peak in _verdicts(crew, numbers, seed, files):
             tally.outcomes[kind, verdict.outcome] += 1
             tally.peak = max(tally.peak, peak)
             if not verdict.acceptable:
@@ -124,7 +128,9 @@ def run(
     return tally
 
 
-def _verdicts(crew: list[_Worker], numbers: Iterator[int], seed: int) -> Iterator[Message]:
+def _verdicts(
+    crew: list[_Worker], numbers: Iterator[int], seed: int, files: Sequence[Path]
+) -> Iterator[Message]:
     """Keep every worker busy; yield what they say, and what stopped them."""
     busy = set(crew)
     while busy:
@@ -136,7 +142,7 @@ def _verdicts(crew: list[_Worker], numbers: Iterator[int], seed: int) -> Iterato
                 message: Message | None = worker.connection.recv()
             except (EOFError, OSError):
                 yield from _stopped(worker, "crash", f"exit status {worker.process.exitcode}")
-                _replace(crew, busy, worker, seed)
+                _replace(crew, busy, worker, _Worker(seed, files))
                 continue
             if message is not None:
                 yield message
@@ -150,7 +156,7 @@ def _verdicts(crew: list[_Worker], numbers: Iterator[int], seed: int) -> Iterato
             patience = SECONDS_LIMIT if worker.ready else 300.0
             if worker.connection not in ready and time.monotonic() - worker.since > patience:
                 yield from _stopped(worker, "hang", f"no answer in {patience:.0f} s")
-                _replace(crew, busy, worker, seed)
+                _replace(crew, busy, worker, _Worker(seed, files))
 
 
 def _stopped(worker: _Worker, outcome: str, detail: str) -> Iterator[Message]:
@@ -159,8 +165,8 @@ def _stopped(worker: _Worker, outcome: str, detail: str) -> Iterator[Message]:
     yield worker.number, "(worker lost)", f"mutant {worker.number}", Verdict(outcome, detail), 0
 
 
-def _replace(crew: list[_Worker], busy: set[_Worker], worker: _Worker, seed: int) -> None:
+def _replace(crew: list[_Worker], busy: set[_Worker], worker: _Worker, fresh: _Worker) -> None:
     worker.stop()
     busy.discard(worker)
-    crew[crew.index(worker)] = fresh = _Worker(seed)
+    crew[crew.index(worker)] = fresh
     busy.add(fresh)

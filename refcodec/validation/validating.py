@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 from refcodec.container import Keyframe, SequenceHeader, Unit
 from refcodec.container.reader import Reader
@@ -13,16 +15,18 @@ from refcodec.generator import GeneratorModel, bundled
 from refcodec.generator.model import GENERATOR_NAMES
 from refcodec.validation.findings import ValidationReport
 from refcodec.validation.levels import LevelRules
+from refcodec.validation.slice_data import SliceDataRules
 from refcodec.validation.substrate import SubstrateRules
 
 
 class _Validation:
     """The rules and what they share."""
 
-    def __init__(self, model: GeneratorModel | None) -> None:
+    def __init__(self, model: GeneratorModel | None, threads: int) -> None:
         self.container = ContainerRules()
         self.levels = LevelRules()
         self.substrate = SubstrateRules()
+        self.slice_data = SliceDataRules(threads)
         self._header: SequenceHeader | None = None
         self._given_model = model
         self._model: GeneratorModel | None = None
@@ -32,9 +36,19 @@ class _Validation:
         try:
             content = unit.content
         except HypError as fault:
-            self.container.lost()
+            self.lost()
             yield fault
             return
+        found = list(self._unit(unit, content))
+        yield from found
+        yield from self.slice_data.unit(unit.offset, content, not found)
+
+    def lost(self) -> None:
+        """Say that part of the file cannot be read."""
+        self.container.lost()
+        self.slice_data.fault()
+
+    def _unit(self, unit: Unit, content: Any) -> Iterator[HypError]:
         if isinstance(content, SequenceHeader) and self._header is None:
             self._header = content
             yield from self._sequence_header(unit.offset, content)
@@ -46,13 +60,18 @@ class _Validation:
 
     def end(self, offset: int) -> Iterator[HypError]:
         """Yield what the file as a whole breaks; `offset` is where it ends."""
-        yield from self.substrate.segment_end()
-        yield from self.levels.segment_end()
-        yield from self.container.finished(offset)
+        found = [
+            *self.substrate.segment_end(),
+            *self.levels.segment_end(),
+            *self.container.finished(offset),
+        ]
+        yield from found
+        yield from self.slice_data.segment_end()
 
     def _sequence_header(self, offset: int, header: SequenceHeader) -> Iterator[HypError]:
         yield from self.levels.header(offset, header)
         yield from self.substrate.header(offset, header)
+        yield from self.slice_data.header(offset, header)
         if self.substrate.level_idc is not None:
             yield from self.levels.level_idc(offset, self.substrate.level_idc)
         if header.generator_id == 0:
@@ -101,11 +120,14 @@ class _Validation:
             )
 
 
-def validate(readable: Readable, *, model: GeneratorModel | None = None) -> ValidationReport:
+def validate(
+    readable: Readable, *, model: GeneratorModel | None = None, threads: int = 2
+) -> ValidationReport:
     """Check all bitstream requirements on a file or pipe; return the findings in file order.
 
     The report is empty when the file conforms. `model` is the generator to check prompts with; by
-    default the installed one that the file names. Raises HYP-E-FILE-08 when the file cannot be read.
+    default the installed one that the file names. `threads` decode pictures. Raises HYP-E-FILE-08
+    when the file cannot be read.
     """
     report = ValidationReport()
     source = open_source(readable)
@@ -118,18 +140,19 @@ def validate(readable: Readable, *, model: GeneratorModel | None = None) -> Vali
                 raise
             report.add(fault)
             return report
-        validation = _Validation(model)
-        for event in reader.events():
-            if isinstance(event, Unit):
-                for found in validation.unit(event):
-                    found.source = source.name
-                    report.add(found)
-            else:
-                validation.container.lost()
-                report.add(event.error)
-        for found in validation.end(source.end):
-            found.source = source.name
-            report.add(found)
+        validation = _Validation(model, threads)
+        with closing(validation.slice_data):
+            for event in reader.events():
+                if isinstance(event, Unit):
+                    for found in validation.unit(event):
+                        found.source = source.name
+                        report.add(found)
+                else:
+                    validation.lost()
+                    report.add(event.error)
+            for found in validation.end(source.end):
+                found.source = source.name
+                report.add(found)
     finally:
         if own:
             source.close()

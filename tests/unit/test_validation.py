@@ -29,6 +29,7 @@ from refcodec.container import (
 )
 from refcodec.container.structures import Content, serialise
 from refcodec.container.units import SIGNATURE, build_unit
+from refcodec.decoder import decode
 from refcodec.generator import GeneratorModel
 from refcodec.validation import ValidationReport, validate
 from refcodec.validation.levels import LevelRules, limits
@@ -329,6 +330,47 @@ def test_conforming_files_have_no_findings(stream: tuple[Contents, GeneratorMode
     contents, model, data = stream
     assert not validate(data, model=model)
     assert not validate(written(contents), model=model)
+
+
+def with_last_bytes(segment: int, at: int, change: Callable[[bytes], bytes]) -> Any:
+    """Change the slice of access unit `at` of a segment."""
+
+    def apply(unit: AccessUnit, number: int) -> AccessUnit:
+        if number != at:
+            return unit
+        return replace(unit, nal_units=(*unit.nal_units[:-1], change(bytes(unit.nal_units[-1]))))
+
+    return with_pictures(segment, apply)
+
+
+@pytest.mark.parametrize("segment", [0, 1])
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda nal: nal[: len(nal) * 2 // 3], {"HYP-E-AVC-02", "HYP-E-AVC-03"}),
+        (lambda nal: nal + bytes(range(7, 60)), {"HYP-E-AVC-04"}),
+        (lambda nal: nal[:-3] + bytes([nal[-3] ^ 0x5A]) + nal[-2:], None),
+    ],
+    ids=["cut", "longer", "other bits"],
+)
+def test_slice_data_are_decoded(
+    stream: tuple[Contents, GeneratorModel, bytes],
+    segment: int,
+    change: Callable[[bytes], bytes],
+    error: set[str] | None,
+) -> None:
+    """What the decoder finds in slice data is a finding, and nothing else is."""
+    contents, model, _ = stream
+    data = written(with_last_bytes(segment, 2, change)(contents))
+    report = validate(data, model=model)
+    with decode(data, model=model, threads=1) as decoding:
+        count = sum(1 for _ in decoding)
+        lost = [loss.error.id for loss in decoding.report.losses]
+    assert [finding.error.id for finding in report] == lost
+    assert {finding.requirement for finding in report} <= {"HYP-AVC-005"}
+    if error is not None:
+        assert len(report) == 1 and report[0].error.id in error
+    assert bool(report) == (count < 8)
 
 
 def test_unreadable_slices_are_findings(stream: tuple[Contents, GeneratorModel, bytes]) -> None:
