@@ -1,6 +1,7 @@
-"""A measure of visible difference for the encoder's own decisions: features of the shipped analysis networks.
+"""A measure of visible difference for the encoder's own decisions: features of an analysis network.
 
-The analysis networks learned under an LPIPS loss, so what they see of a picture says what LPIPS would see. Distances
+The network learned under an LPIPS loss, so what it sees of a picture says what LPIPS would see. It is that of the first
+generator and has its own file, so that a new generator changes no decision. Distances
 of unit-normalised features at 1/16, and a term for detail that the source does not have, follow LPIPS in order on
 each clip (docs/decisions/0012). LPIPS itself is not used, since the
 bytes of an encode must not depend on which optional weights are installed.
@@ -9,11 +10,12 @@ bytes of an encode must not depend on which optional weights are installed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.encoder.analysis import bundled_analyser
+from refcodec.encoder.analysis import Analyser, load_analyser
 from refcodec.picture import Picture
 
 Float = NDArray[np.float32]
@@ -40,7 +42,7 @@ def seen(picture: Picture) -> Seen:
     planes = [picture.y[:height, :width]]
     planes += [chroma[: height // 2, : width // 2] for chroma in (picture.u, picture.v)]
     cut = Picture(*(np.ascontiguousarray(plane) for plane in planes))
-    features = bundled_analyser().features(cut, _SCALE_INDEX)
+    features = _network().features(cut, _SCALE_INDEX)
     return Seen(_unit(features), _band_energy(cut.y))
 
 
@@ -50,6 +52,10 @@ def distance(reference: Seen, other: Seen) -> float:
     excess = np.log((other.energy + _ENERGY_FLOOR) / (reference.energy + _ENERGY_FLOOR))
     surplus = float(np.maximum(excess, 0).mean()) if excess.size else 0.0
     return _FEATURE_WEIGHT * difference + _EXCESS_WEIGHT * surplus
+
+
+def _network() -> Analyser:
+    return load_analyser(Path(__file__).resolve().parent.parent / "models" / "measure.safetensors")
 
 
 def _unit(features: Float) -> Float:
