@@ -13,7 +13,8 @@ from torch.nn import functional
 from refcodec.generator import GeneratorModel
 from refcodec.generator.contract import LATENT_LIMIT, MEAN_LIMIT, QPLANE, SCALE_INDEX_LIMIT
 from refcodec.generator.prompt import first_pass_mask
-from refcodec.twin.integer_network import evaluate
+from refcodec.twin.integer_network import NetworkTwin
+from refcodec.twin.planes import Planes
 from refcodec.twin.rate import laplace_bits
 
 
@@ -32,39 +33,58 @@ class Rendering:
     chroma: Tensor
     values: Tensor
 
+    @property
+    def planes(self) -> Planes:
+        """The picture as planes (H,W), (H/2,W/2), ready for SequenceTwin."""
+        return Planes(self.luma[0, 0], self.chroma[0, 0], self.chroma[0, 1])
+
 
 class KeyframeTwin:
     """Rate and picture of a keyframe as functions of real-valued latents, for one model and prompt_scale_index."""
 
-    def __init__(self, model: GeneratorModel, q: int, hyper: NDArray[np.int16]) -> None:
-        """`hyper`: the hyper-latents (Cz,hh,hw), held constant. Raises HYP-E-GEN-03 with the sizes' limits."""
-        self.model, self.q = model, q
-        self.networks = model.file.networks
-        self.hyper = torch.from_numpy(hyper.astype(np.float32))[None]
-        self.gain = torch.from_numpy(model.contract.gain[q].astype(np.float32)).view(1, -1, 1, 1)
+    def __init__(
+        self,
+        model: GeneratorModel,
+        q: int,
+        hyper: NDArray[np.int16],
+        *,
+        device: torch.device | str = "cpu",
+        exact: bool = True,
+        checkpoints: bool = False,
+    ) -> None:
+        """`hyper`: the hyper-latents (Cz,hh,hw), held constant; `exact`, `checkpoints` as of NetworkTwin.
+        Raises HYP-E-GEN-03 with the sizes' limits."""
+        self.model, self.q, self.device = model, q, torch.device(device)
+        self._exact, self._checkpoints = exact, checkpoints
+        self.networks = {
+            name: NetworkTwin(network, device) for name, network in model.file.networks.items()
+        }
+        self.hyper = self._tensor(hyper)[None]
+        self.gain = self._tensor(model.contract.gain[q]).view(1, -1, 1, 1)
         with torch.no_grad():
             self.features = self._run("hyper", hyper_latents=self.hyper)
-            scale = torch.from_numpy(model.contract.hyper_scale_index.astype(np.float32)).view(
-                1, -1, 1, 1
-            )
+            scale = self._tensor(model.contract.hyper_scale_index).view(1, -1, 1, 1)
             bits = laplace_bits(
                 self.hyper, torch.zeros_like(self.hyper), scale.expand_as(self.hyper)
             )
             self.hyper_bits = float((bits * (scale > 0)).sum())
 
+    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(array.astype(np.float32)).to(self.device)
+
     def _run(self, name: str, **inputs: Tensor) -> Tensor:
-        return self._outputs(name, **inputs)[self.networks[name].outputs[0]]
+        return self._outputs(name, **inputs)[self.networks[name].network.outputs[0]]
 
     def _outputs(self, name: str, **inputs: Tensor) -> dict[str, Tensor]:
-        network = self.networks[name]
+        twin = self.networks[name]
         given = {}
-        for item in network.inputs:
+        for item in twin.network.inputs:
             if item.name == QPLANE:
                 size = next(iter(inputs.values())).shape[2:]
-                given[QPLANE] = torch.full((1, 1, *size), float(self.q))
+                given[QPLANE] = torch.full((1, 1, *size), float(self.q), device=self.device)
             elif item.name in inputs:
                 given[item.name] = inputs[item.name].clamp(item.lo, item.hi)
-        return evaluate(network, given)
+        return twin(given, exact=self._exact, checkpoints=self._checkpoints)
 
     def _statistics(self, output: Tensor) -> tuple[Tensor, Tensor]:
         count = self.model.latent_channels
@@ -76,10 +96,15 @@ class KeyframeTwin:
 
         Where the scale index is 0 the value is its mean's integer part, as a decoder infers it.
         """
-        rounded = _through(torch.floor(values + 0.5), values).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-        _, channels, height, width = values.shape
+        return self.render_rounded(_through(torch.floor(values + 0.5), values), None)
+
+    def render_rounded(self, rounded: Tensor, at: Tensor | None) -> Rendering:
+        """As `render`, of latents that are rounded in some way, gradients included; `at`: real-valued latents
+        whose rate is taken in place of theirs."""
+        rounded = rounded.clamp(-LATENT_LIMIT, LATENT_LIMIT)
+        _, channels, height, width = rounded.shape
         features = self.features[:, :, :height, :width]
-        mask = torch.from_numpy(first_pass_mask(channels, height, width))[None]
+        mask = torch.from_numpy(first_pass_mask(channels, height, width))[None].to(self.device)
         mean_a, scale_a = self._statistics(self._run("context_a", hyper_features=features))
         first = torch.where(scale_a > 0, rounded, _through(torch.floor(mean_a + 0.5), mean_a))
         known = first * mask
@@ -88,7 +113,8 @@ class KeyframeTwin:
         second = torch.where(scale_b > 0, rounded, _through(torch.floor(mean_b + 0.5), mean_b))
         mean, scale = torch.where(mask, mean_a, mean_b), torch.where(mask, scale_a, scale_b)
         decoded = torch.where(mask, first, second)
-        bits = (laplace_bits(decoded, mean, scale) * (scale > 0)).sum() + self.hyper_bits
+        counted = decoded if at is None else at
+        bits = (laplace_bits(counted, mean, scale) * (scale > 0)).sum() + self.hyper_bits
         luma, chroma = self.picture(decoded)
         return Rendering(bits, luma, chroma, decoded)
 

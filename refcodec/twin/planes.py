@@ -109,7 +109,8 @@ def planes_of(
     """Return uint8 planes (H, W), (H/2, W/2) twice as tensors."""
     return Planes(
         *(
-            torch.from_numpy(np.ascontiguousarray(plane)).to(device=device, dtype=dtype)
+            # a copy of what must not be written to, which torch cannot promise
+            torch.from_numpy(np.require(plane, requirements=["C", "W"])).to(device=device, dtype=dtype)
             for plane in samples
         )
     )

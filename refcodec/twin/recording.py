@@ -4,8 +4,9 @@ from a HYP segment or an H.264 stream, and its decoding again in integers on ano
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +14,15 @@ from refcodec.avc.access_units import NAL_IDR_SLICE, Buffer, nal_unit_type
 from refcodec.avc.deblocking import deblock
 from refcodec.avc.frame_store import FrameStore, Geometry
 from refcodec.avc.margins import extend_margins
+from refcodec.avc.parameter_sets import parse_parameter_sets
 from refcodec.avc.reconstruction import reconstruct
 from refcodec.avc.side_information import LAST_INTRA, MotionField
 from refcodec.avc.stream_decoder import AvcDecoder, OutputPicture, PictureDetails
-from refcodec.container import Segment, open_reader
-from refcodec.container.source import Readable
-from refcodec.decoder.preparation import SequenceSetup
-from refcodec.generator import GeneratorModel
 from refcodec.picture import Picture
+
+if TYPE_CHECKING:
+    from refcodec.container.source import Readable
+    from refcodec.generator import GeneratorModel
 
 GENERATED = 0
 """Picture id of a generated keyframe, which a new decoder gives to the first picture."""
@@ -151,6 +153,10 @@ def record_segment(
     `model` is the generator; without it the installed one that the file names. Raises the errors of
     decoding; IndexError when there are not so many segments.
     """
+    # The container is not needed for streams and intervals, and libavcodec's binding comes with it.
+    from refcodec.container import Segment, open_reader
+    from refcodec.decoder.preparation import SequenceSetup
+
     reader = open_reader(source)
     try:
         segments = (item for item in reader.items() if isinstance(item, Segment))
@@ -163,19 +169,37 @@ def record_segment(
     prepared = setup.prepare(segment)
     if prepared.error is not None:
         raise prepared.error
+    return record_interval(
+        setup.sets.nal_units,
+        [access_unit.nal_units for access_unit in segment.access_units],
+        prepared.generated,
+        prepared.idr_pic_id,
+    )
+
+
+def record_interval(
+    parameter_sets: Sequence[Buffer],
+    access_units: Iterable[Iterable[Buffer]],
+    generated: Picture | None,
+    idr_pic_id: int = 0,
+) -> Recording:
+    """Record one keyframe interval: NAL units without start codes, and the generated keyframe, which
+    covers the macroblock grid, or None where the first access unit is an IDR picture.
+
+    Raises the first error of the decoder; ValueError when there is no picture.
+    """
     decoder = AvcDecoder(details=True)
     found: list[RecordedPicture] = []
-    for nal_unit in setup.sets.nal_units:
+    for nal_unit in parameter_sets:
         decoder.decode(nal_unit, -1)
-    if prepared.generated is not None:
-        decoder.inject(
-            prepared.generated, setup.sets.sps.seq_parameter_set_id, prepared.idr_pic_id, -1
-        )
-    for access_unit_number, access_unit in enumerate(segment.access_units):
-        for coded in access_unit.nal_units:
-            found += map(_recorded, decoder.decode(coded, access_unit_number))
+    if generated is not None:
+        identity = parse_parameter_sets(tuple(map(bytes, parameter_sets))).sps.seq_parameter_set_id
+        decoder.inject(generated, identity, idr_pic_id, -1)
+    for number, nal_units in enumerate(access_units):
+        for coded in nal_units:
+            found += map(_recorded, decoder.decode(coded, number))
     found += map(_recorded, decoder.flush())
-    return _recording(found, decoder, prepared.generated)
+    return _recording(found, decoder, generated)
 
 
 def last_uses(pictures: Iterable[RecordedPicture]) -> dict[int, int]:
@@ -187,7 +211,8 @@ def decode_again(
     recording: Recording, keyframe: Picture, wanted: Collection[int] | None = None
 ) -> Iterator[tuple[int, Picture]]:
     """(#avc.8) Decode the pictures of a recording on another keyframe, by the integer decoder; yield
-    picture ids and pictures over the macroblock grid in decoding order. With `wanted` only these, which must have their references among them."""
+    picture ids and pictures over the macroblock grid in decoding order. With `wanted` only these, which
+    must have their references among them."""
     pictures = [each for each in recording.pictures if wanted is None or each.identity in wanted]
     last = last_uses(pictures)
     held = {recording.identity}

@@ -37,7 +37,7 @@ class SequenceTwin:
 
     `targets` are the picture ids that are wanted; only those and what they are predicted from are
     decoded. Pictures that do not depend on the keyframe are constants. `targets` is in output order,
-    `live` in decoding order: the pictures that are computed.
+    `live` in decoding order: the pictures that are computed; `needed` are those and the constants.
 
     Everything is linear in the keyframe but for rounding, clipping and the limits of the deblocking
     filter, so the backward pass needs no sample values, and no picture is kept for it: the memory is
@@ -53,7 +53,7 @@ class SequenceTwin:
             raise KeyError(f"no pictures {sorted(unknown)}")
         shown = [each for each in recording.output if each in wanted]
         self.targets: tuple[int, ...] = tuple(shown)
-        needed = self._closure(known, wanted)
+        needed = self.needed = self._closure(known, wanted)
         depends = {recording.identity}
         for picture in recording.pictures:
             if picture.references & depends:
