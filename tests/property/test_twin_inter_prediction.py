@@ -153,7 +153,7 @@ def test_batches_are_pictures_by_themselves(case: Case, count: int) -> None:
     weights = [torch.rand(plane.shape, generator=generator) for plane in together]
     found = torch.autograd.grad(together, inputs, weights, allow_unused=True)
     for number in range(count):
-        alone = {k: planes.map(lambda plane: plane[number].detach()) for k, planes in batch.items()}
+        alone = {k: Planes(*(plane[number].detach() for plane in batch[k])) for k in batch}
         single = leaves(alone)
         planes = predict(alone, details_of(case), Mode.EXACT)
         for a, b in zip(together, planes, strict=True):
