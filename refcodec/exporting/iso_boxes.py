@@ -4,11 +4,18 @@ one."""
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-CONTAINERS = (b"moov", b"trak", b"mdia", b"edts")
+import numpy as np
+
+CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts")
+
+CHUNK_OFFSETS = {b"stco": 4, b"co64": 8}
+"""(ISO/IEC 14496-12, 8.7.5) The boxes of places in the file, and the bytes of each place."""
+
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,9 @@ def present_video(stream: BinaryIO, edits: Sequence[Edit], width: int, height: i
     """Give the first video track of the file in `stream` the edit list `edits` and the presentation
     size `width` x `height`.
 
-    The movie box is the last one of the file, so that nothing else moves; `stream` is left at its
-    end.
+    The movie box, which is the last one of the file, becomes the second, so that a player on a
+    network begins before it has all; it stays where it is when places in the file would not fit
+    their bits then. `stream` is left at its end.
     """
     position, movie = _movie(stream)
     track = next(box for box in movie.content if isinstance(box, Box) and _is_video(box))
@@ -83,9 +91,62 @@ def present_video(stream: BinaryIO, edits: Sequence[Edit], width: int, height: i
     header.content = _track_header(header.content, duration, width, height)
     track.content = [box for box in track.content if box.kind != b"edts"]
     track.content.insert(1, edit_list(edits))
-    stream.seek(position)
-    stream.write(movie.to_bytes())
-    stream.truncate()
+    front = _first_box_size(stream)
+    size = len(movie.to_bytes())
+    if move_chunks(movie, size):
+        _shift(stream, front, position, size)
+        stream.seek(front)
+        stream.write(movie.to_bytes())
+        stream.seek(0, io.SEEK_END)
+    else:
+        stream.seek(position)
+        stream.write(movie.to_bytes())
+        stream.truncate()
+
+
+def _first_box_size(stream: BinaryIO) -> int:
+    stream.seek(0)
+    return int.from_bytes(stream.read(4), "big")
+
+
+def move_chunks(movie: Box, by: int) -> bool:
+    """Add `by` to all places of samples; return False, with nothing changed, when one has no room."""
+    moved = []
+    for box in _inside(movie):
+        if box.kind in CHUNK_OFFSETS:
+            assert isinstance(box.content, bytes)
+            places = np.frombuffer(box.content[8:], f">u{CHUNK_OFFSETS[box.kind]}").astype(
+                np.uint64
+            )
+            if len(places) and int(places.max()) + by >= 1 << (8 * CHUNK_OFFSETS[box.kind]):
+                return False
+            data = (places + np.uint64(by)).astype(f">u{CHUNK_OFFSETS[box.kind]}").tobytes()
+            moved.append((box, box.content[:8] + data))
+    for box, content in moved:
+        box.content = content
+    return True
+
+
+def _inside(box: Box) -> Iterator[Box]:
+    """Yield the boxes in `box`, at any depth."""
+    for inner in box.content:
+        if isinstance(inner, Box):
+            yield inner
+            yield from _inside(inner)
+
+
+def _shift(stream: BinaryIO, begin: int, end: int, by: int) -> None:
+    """Move bytes `begin` to `end` of the file back by `by` bytes, the last ones first; the file is
+    cut or grows to where they end."""
+    stream.truncate(end + by)
+    at = end
+    while at > begin:
+        size = min(BLOCK, at - begin)
+        at -= size
+        stream.seek(at)
+        block = stream.read(size)
+        stream.seek(at + by)
+        stream.write(block)
 
 
 def _movie(stream: BinaryIO) -> tuple[int, Box]:

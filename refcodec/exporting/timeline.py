@@ -35,6 +35,7 @@ class Timeline:
     def __init__(self, tick: Fraction) -> None:
         self.scale = time_scale(tick)
         self._inserted = 0
+        self._delay: int | None = None
         self._decoding = -1
         self._first = 0
         self._edits: list[Edit] = []
@@ -52,7 +53,10 @@ class Timeline:
         injected picture, if there is one, then of the access units presented at `times` (seconds).
         The segment ends at `end`.
 
-        Decoding times increase by one unit at least and never exceed composition times.
+        Decoding times are the composition times in order, less a delay that the first segment
+        fixes, so that durations are those of the presentation: players take them for that. Where a
+        later segment needs more delay, its times are moved; they increase by one unit at least and
+        never exceed composition times.
         """
         start = self.units(min(times))
         if self._decoding < 0 and start > 0:
@@ -64,7 +68,11 @@ class Timeline:
         composition = [self.units(time) + self._inserted for time in times]
         if injected:
             composition.insert(0, start + self._inserted - 1)
-        decoding = list(composition)
+        decoding = sorted(composition)
+        if self._delay is None:
+            self._delay = max(a - b for a, b in zip(decoding, composition, strict=True))
+        composition = [time + self._delay for time in composition]
+        decoding = [min(pair) for pair in zip(decoding, composition, strict=True)]
         for i in range(len(decoding) - 2, -1, -1):
             decoding[i] = min(decoding[i], decoding[i + 1] - 1)
         for i, time in enumerate(decoding):
@@ -79,7 +87,7 @@ class Timeline:
         """End the stretch of the presentation that has no injected picture inside at `until`."""
         if until > self._shown:
             # Media times count from the decoding time of the first sample.
-            media_time = self._shown + self._inserted - self._first
+            media_time = self._shown + self._inserted - self._first + (self._delay or 0)
             self._edits.append(Edit(until - self._shown, media_time))
             self._shown = until
 

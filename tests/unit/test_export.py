@@ -20,7 +20,7 @@ from refcodec import errors
 from refcodec.container import Writer, open_reader
 from refcodec.decoder import decode
 from refcodec.exporting import export_mp4
-from refcodec.exporting.iso_boxes import Edit, parse_boxes
+from refcodec.exporting.iso_boxes import Box, Edit, move_chunks, parse_boxes
 from refcodec.exporting.timeline import Timeline
 
 
@@ -88,6 +88,8 @@ def test_description_of_the_file(tmp_path: Path) -> None:
         sync = [p.is_keyframe for p in media.demux(video=0) if p.size]
         assert sync == [True, *[False] * 4] * 2
     data = (tmp_path / "a.mp4").read_bytes()
+    kinds = [box.kind for box in parse_boxes(data)]
+    assert kinds.index(b"moov") == 1 < kinds.index(b"mdat")  # so that playing begins at once
     movie = next(box for box in parse_boxes(data) if box.kind == b"moov")
     header = movie.child(b"trak").child(b"tkhd").content
     assert isinstance(header, bytes)
@@ -162,6 +164,29 @@ def test_sample_times(case: tuple[Fraction, Sequence[tuple[list[int], bool]]]) -
     assert sum(edit.duration for edit in edits) == begin * tick * timeline.scale
     expected = [time * timeline.scale for time in _times(segments, tick)]
     assert [_presented(edits, time) for time in shown] == expected
+
+
+def test_samples_last_as_long_as_they_are_shown() -> None:
+    """Players take the distance of decoding times for the duration of what is shown."""
+    timeline = Timeline(Fraction(1, 25))
+    for begin in (0, 6):
+        times = [Fraction(begin + i, 25) for i in (0, 4, 2, 1, 3, 5)]
+        rows = timeline.segment(times, Fraction(begin + 6, 25), begin > 0)
+        assert [duration for _, _, duration in rows] == [*[1] * (begin > 0), *[64] * 6]
+        assert all(decoding <= composition for decoding, composition, _ in rows)
+
+
+def test_places_that_would_not_fit_their_bits_keep_the_movie_box_where_it_is() -> None:
+    places = (8).to_bytes(4, "big") + (0xFFFFFF00).to_bytes(4, "big")
+    box = Box(b"stco", bytes(4) + (2).to_bytes(4, "big") + places)
+    movie = Box(b"moov", [Box(b"stbl", [box])])
+    assert move_chunks(movie, 255)
+    assert box.content == bytes(4) + (2).to_bytes(4, "big") + (
+        (263).to_bytes(4, "big") + (0xFFFFFFFF).to_bytes(4, "big")
+    )
+    before = movie.to_bytes()
+    assert not move_chunks(movie, 1)
+    assert movie.to_bytes() == before
 
 
 def _presented(edits: Sequence[Edit], time: int) -> int | None:
