@@ -76,8 +76,17 @@ def _add_stream(output: Any, track: TrackHeader) -> Any:
     """Add a stream with the codec parameters of `track`.
 
     libav takes them from an encoder of the same codec that is opened but never used, whose
-    extradata are replaced. Raises ValueError or an FFmpegError where that is impossible.
+    extradata are replaced. A codec that libav has no encoder of needs none where there are no
+    extradata to hand over. Raises ValueError or an FFmpegError where neither is possible.
     """
+    direct = hasattr(output, "add_mux_stream") and not track.extradata
+    if direct and not _has_encoder(track.codec_name):
+        rate = {"rate": track.sample_rate} if track.sample_rate else {}
+        stream = output.add_mux_stream(track.codec_name, **rate)
+        stream.time_base = track.tick
+        if track.language:
+            stream.metadata["language"] = track.language
+        return stream
     options = {"strict": "experimental"}
     if track.sample_rate:
         stream = output.add_stream(track.codec_name, rate=track.sample_rate, options=options)
@@ -91,6 +100,14 @@ def _add_stream(output: Any, track: TrackHeader) -> Any:
     if track.language:
         stream.metadata["language"] = track.language
     return stream
+
+
+def _has_encoder(name: str) -> bool:
+    try:
+        av.codec.Codec(name, "w")
+    except ValueError:
+        return False
+    return True
 
 
 def _default_layout(channels: int) -> str:

@@ -24,7 +24,15 @@ from refcodec.avc.access_units import to_annex_b
 from refcodec.avc.injection import injected_idr
 from refcodec.avc.nal import add_emulation_prevention, remove_emulation_prevention
 from refcodec.avc.parameter_sets import avc_syntax, parse_parameter_sets
-from refcodec.container import AccessUnit, Segment, SequenceHeader, Writer, open_reader
+from refcodec.container import (
+    AccessUnit,
+    Packet,
+    Segment,
+    SequenceHeader,
+    TrackHeader,
+    Writer,
+    open_reader,
+)
 from refcodec.decoder import DecodedPicture, decode
 from refcodec.decoder.pipeline import Prefetch
 from refcodec.decoder.sinks import picture_hashes, write
@@ -365,6 +373,32 @@ def test_side_track_that_a_format_cannot_hold(tmp_path: Path) -> None:
     stream = tiny_stream.build(tmp_path / "even.hyp", audio=True)
     report = write(decoding_of(stream), tmp_path / "out.webm")
     assert [error.id for error in report.left_out] == ["HYP-E-OUT-24"]
+
+
+def test_side_track_of_a_codec_that_cannot_be_encoded(tmp_path: Path) -> None:
+    """libav writes pictures of Blu-ray subtitles, and has no encoder of them."""
+    made = tiny_stream.build(tmp_path / "even.hyp", generated=False)
+    track = TrackHeader(
+        track_id=4, track_kind=1, codec_name="hdmv_pgs_subtitle",
+        track_tick_numerator=1, track_tick_denominator=1000, language="de",
+    )  # fmt: skip
+    # A segment of each kind has type and size; type 128 ends what is shown at one time.
+    first, second = (bytes([22, 0, 11]) + bytes([n]) * 11 + b"\x80\0\0" for n in (1, 2))
+    packets = [(0, Packet(0, 40, first)), (80, Packet(0, 40, second))]
+    with open_reader(made.path) as reader, (tmp_path / "with.hyp").open("wb") as file:
+        writer = Writer(file)
+        writer.sequence_header(reader.sequence_header)
+        writer.track_header(track, iter(packets))
+        for segment in reader.segments():
+            writer.segment(segment.keyframe, segment.access_units)
+        writer.finish()
+    report = write(decode(tmp_path / "with.hyp", side_tracks=True), tmp_path / "out.mkv")
+    assert not report.left_out
+    with av.open(str(tmp_path / "out.mkv")) as media:
+        subtitles = media.streams.subtitles[0]
+        assert subtitles.language == "de"
+        found = [(p.pts * p.time_base, bytes(p)) for p in media.demux(subtitles) if p.size]
+        assert found == [(0, first), (Fraction(80, 1000), second)]
 
 
 def test_failures_leave_no_file(stream: TinyStream, tmp_path: Path) -> None:
