@@ -133,6 +133,12 @@ def decode(
             )
             for left_out in written.left_out:
                 print(f"note: {left_out}", file=sys.stderr)
+            if written.displaced:
+                print(
+                    f"note: Pictures stand up to {written.displaced:.2f} s away from their times, as "
+                    "this format has one rate for all; an .mkv file keeps the times.",
+                    file=sys.stderr,
+                )
         else:
             with decoding:
                 for number, decoded in enumerate(decoding):
@@ -142,7 +148,7 @@ def decode(
     report = decoding.report
     if json:
         print_json(report.as_dict())
-    elif not quiet and (target is not None or not report.intact):
+    elif not report.intact or (target is not None and not quiet):
         print(report, file=sys.stderr)
     if not report.intact:
         raise typer.Exit(_exit_code(report))

@@ -63,7 +63,12 @@ def _lines(found: FileInfo, segments: bool) -> list[str]:
         ),
         ("rate", f"{rate_text(found.bit_rate)} in all"),
         ("segments", f"{len(found.segments)}, {generated} of them with a generated keyframe"),
-        ("generator", f"{found.generator_id}, model {found.model_digest[:16] or 'none'}"),
+        (
+            "generator",
+            f"{found.generator_id}, model {found.model_digest[:16]}"
+            if found.generator_id
+            else "none: every keyframe is coded",
+        ),
     ]
     for track in found.tracks:
         kind = TRACK_KINDS[track.kind] if track.kind < len(TRACK_KINDS) else str(track.kind)

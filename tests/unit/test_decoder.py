@@ -356,6 +356,21 @@ def test_raw_output(stream: TinyStream, tmp_path: Path) -> None:
     assert (tmp_path / "out.yuv").read_bytes() == b"".join(p.picture.tobytes() for p in pictures)
 
 
+def test_formats_without_times_say_how_far_pictures_are_displaced(tmp_path: Path) -> None:
+    made = tiny_stream.build(tmp_path / "even.hyp", generated=False)
+    with open_reader(made.path) as reader, (tmp_path / "gap.hyp").open("wb") as file:
+        writer = Writer(file)
+        writer.sequence_header(reader.sequence_header)
+        for segment in reader.segments():
+            keyframe = segment.keyframe
+            late = replace(keyframe, segment_time=keyframe.segment_time + 30 * segment.number)
+            writer.segment(late, segment.access_units)
+        writer.finish()
+    assert write(decode(made.path), tmp_path / "out.y4m").displaced == 0
+    assert write(decode(tmp_path / "gap.hyp"), tmp_path / "out.yuv").displaced == 30 / 25
+    assert write(decode(tmp_path / "gap.hyp"), tmp_path / "out.mkv").displaced == 0
+
+
 def test_compressed_output_of_a_part(tmp_path: Path) -> None:
     stream = tiny_stream.build(tmp_path / "even.hyp", audio=True)
     seen: list[DecodedPicture] = []

@@ -25,10 +25,15 @@ STANDARD_OUTPUT = "-"
 
 @dataclass(slots=True)
 class WriteReport:
-    """Number of pictures written, and side tracks that the format could not hold."""
+    """Number of pictures written, and side tracks that the format could not hold.
+
+    `displaced` are the seconds by which a picture stands away from its time at most, in a format that
+    has one rate and no times; 0 where that is less than half the time of a picture.
+    """
 
     pictures: int = 0
     left_out: list[errors.HypError] = field(default_factory=list)
+    displaced: float = 0.0
 
 
 def write(
@@ -125,6 +130,9 @@ def _write(
 
         def append(decoded: DecodedPicture) -> None:
             plain(decoded.picture)
+            away = abs(decoded.time - first.time - report.pictures / rate)
+            if 2 * away * rate > 1:
+                report.displaced = max(report.displaced, float(away))
     else:
         tracks = decoding.tracks.values() if decoding.side_tracks else ()
         sink = LibavSink(stream, form, decoding.header, size, rate, tracks, encoder, options)
