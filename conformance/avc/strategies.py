@@ -22,10 +22,15 @@ def _even(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _sizes(draw: st.DrawFn) -> dict[str, Any]:
-    """Width, height, crop and number of pictures: mostly small and short, large ones rarely."""
+def _sizes(draw: st.DrawFn, large: bool) -> dict[str, Any]:
+    """Width, height, crop and number of pictures: small and short, or large and very short."""
     kind = draw(st.integers(0, 39))
-    if kind < 16:
+    if large:
+        width, height = draw(
+            st.sampled_from(((1280, 720), (1920, 1080), (1920, 1088), (1920, 800)))
+        )
+        pictures = draw(st.integers(2, 4))
+    elif kind < 16:
         width, height = draw(_even(16, 64)), draw(_even(16, 64))
         pictures = draw(st.integers(1, 40))
     elif kind < 34:
@@ -34,9 +39,6 @@ def _sizes(draw: st.DrawFn) -> dict[str, Any]:
     elif kind < 38:
         width, height = draw(_even(160, 480)), draw(_even(160, 320))
         pictures = draw(st.integers(1, 6))
-    elif kind < 39:
-        width, height = draw(st.sampled_from(((1280, 720), (1920, 1080), (1920, 1088))))
-        pictures = draw(st.integers(2, 4))
     else:
         # a row or a column of macroblocks
         width, height = draw(st.sampled_from(((16, 640), (1920, 16), (640, 18), (32, 480))))
@@ -136,12 +138,12 @@ def _layouts(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def streams(draw: st.DrawFn, rewrite: bool = True) -> Stream:
+def streams(draw: st.DrawFn, rewrite: bool = True, large: bool = False) -> Stream:
     """Streams of every kind that x264 makes and this decoder takes; with `rewrite` some have other
-    headers (see conformance.avc.rewriting)."""
+    headers (see conformance.avc.rewriting); `large` ones are up to 1920x1088."""
     return Stream(
         rewriting=draw(st.integers(0, 999)) if rewrite and draw(st.integers(0, 2)) == 2 else 0,
-        **draw(_sizes()),
+        **draw(_sizes(large)),
         content=draw(st.sampled_from(tuple(KINDS))),
         seed=draw(st.integers(0, 9999)),
         **draw(_structures()),
