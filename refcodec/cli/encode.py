@@ -60,6 +60,18 @@ def encode(
             "where its weights are found (HYP_LPIPS), else by squared error. 0: off.",
         ),
     ] = 0,
+    fit: Annotated[
+        int,
+        typer.Option(
+            metavar="STEPS",
+            help="Fit each prompt to its keyframe and to the pictures that follow, in rounds of so many steps, for "
+            "instance 30; stops when the decode no longer improves at equal rate. Ctrl-C ends it early and keeps the "
+            "best. Needs torch; judges as --refine does. 0: off.",
+        ),
+    ] = 0,
+    fit_device: Annotated[
+        str, typer.Option(help="Where torch fits: cpu, or cuda for a GPU.")
+    ] = "cpu",
     side_tracks: Annotated[
         bool, typer.Option(help="Carry the audio and subtitle tracks of the source.")
     ] = True,
@@ -95,6 +107,7 @@ def encode(
 
     from refcodec.encoder import EncoderSettings
     from refcodec.encoder import encode as run
+    from refcodec.fitting.settings import FitSettings
 
     settings = EncoderSettings(
         bitrate=200_000 if rate is None and quality is None else rate,
@@ -106,6 +119,8 @@ def encode(
         model=model,
         prompt_share=prompt_share,
         refine=refine,
+        fit=fit,
+        fit_settings=FitSettings(device=fit_device),
         side_tracks=side_tracks,
         start=float(begin),
         duration=None if length is None else float(length),

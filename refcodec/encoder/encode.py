@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,9 @@ from pathlib import Path
 from refcodec import errors
 from refcodec.container.atomic import output_file
 from refcodec.encoder.assembly import FilePlan, write_file
+from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
+from refcodec.encoder.fitting_rounds import Coding, FitReport, fit_sequence
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.planning import LARGEST_REFINED, Planner
@@ -22,10 +24,11 @@ from refcodec.encoder.prompts import Refinement, prompter
 from refcodec.encoder.rate_control import RateSearch
 from refcodec.encoder.report import EncodeReport, SegmentReport
 from refcodec.encoder.rung_choice import RungChoice
-from refcodec.encoder.segment_job import SegmentResult
+from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey, survey_source
+from refcodec.fitting.settings import FitSettings
 from refcodec.metrics.lpips_weights import VARIABLE, find_weights
 
 _MOST_SIDE_SHARE = 0.9
@@ -55,6 +58,7 @@ def encode(
     notes: list[str] = []
     use_generator = _generator_usable(settings, notes)
     refinement = _refinement(settings, use_generator, notes)
+    fit = _fit(settings, use_generator, notes)
     try:
         with (
             output_file(target_path) as file,
@@ -63,7 +67,7 @@ def encode(
         ):
             survey = survey_source(source, settings.keyframe_interval, meter)
             context = EncodeContext(
-                source, settings, survey, use_generator, refinement, pool, meter, Path(folder)
+                source, settings, survey, use_generator, refinement, fit, pool, meter, Path(folder)
             )
             sequence = _encode_sequence(context, _target_size(settings, survey))
             meter.stage("writing", 0.9)
@@ -76,6 +80,8 @@ def encode(
         notes.append(sequence.encoder.note)
     if refinement is not None:
         notes.append(_gain(sequence.results))
+    if sequence.fit is not None:
+        notes.append(str(sequence.fit))
     meter.stage("done", 1.0)
     meter.at(1.0)
     return _report(context, sequence, target_path, size, time.monotonic() - begin, notes)
@@ -91,6 +97,7 @@ class _Sequence:
     crf: float
     prompt_scale_index: int | None
     encoder: SequenceEncoder
+    fit: FitReport | None
 
 
 def _check_target(source: Path, target: Path) -> None:
@@ -124,15 +131,7 @@ def _refinement(
     if not use_generator:
         notes.append("Nothing was refined: all keyframes are coded ones.")
         return None
-    try:
-        import_module("torch")
-    except (ImportError, OSError) as problem:
-        raise errors.error(
-            "HYP-E-CLI-04",
-            element="torch",
-            detail="Refinement (--refine) needs it; install it with: pip install 'hybridprompt[trainer]', "
-            "or encode without refinement.",
-        ) from problem
+    _need_torch("Refinement (--refine)", "refinement")
     weights = find_weights("alex")
     if weights is None:
         notes.append(
@@ -140,6 +139,37 @@ def _refinement(
             f"(lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
         )
     return Refinement(settings.refine, weights)
+
+
+def _fit(settings: EncoderSettings, use_generator: bool, notes: list[str]) -> FitSettings | None:
+    """Return how prompts are fitted; raises ExtraMissing where that was asked for and torch is absent."""
+    if settings.fit == 0:
+        return None
+    if not use_generator:
+        notes.append("Nothing was fitted: all keyframes are coded ones.")
+        return None
+    _need_torch("Fitting (--fit)", "fitting")
+    wanted = replace(settings.fit_settings, steps=settings.fit)
+    if wanted.lpips is None:
+        wanted = replace(wanted, lpips=find_weights("alex"))
+    if wanted.lpips is None:
+        notes.append(
+            "Prompts were fitted by features of the encoder's own network: the weights of LPIPS "
+            f"(lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
+        )
+    return wanted
+
+
+def _need_torch(what: str, name: str) -> None:
+    try:
+        import_module("torch")
+    except (ImportError, OSError) as problem:
+        raise errors.error(
+            "HYP-E-CLI-04",
+            element="torch",
+            detail=f"{what} needs it; install it with: pip install 'hybridprompt[trainer]', "
+            f"or encode without {name}.",
+        ) from problem
 
 
 def _gain(results: list[SegmentResult]) -> str:
@@ -188,8 +218,15 @@ def _encode_sequence(context: EncodeContext, target_size: float | None) -> _Sequ
             found = encoder.search(RateSearch(target_size, first=first))
         if found is not None:
             crf, results = found
+            report = None
+            if context.fit is not None:
+                coding = Coding(keyframes, encoder, crf, results)
+                coding, report = _fitted(context, planner, choice.rung, avc, coding, target_size)
+                keyframes, encoder = coding.choices, coding.encoder
+                crf, results = coding.crf, coding.results
             index = next((k.prompt_scale_index for k in keyframes if k is not None), None)
-            return _Sequence(results, encoder.plan(results), choice.rung, crf, index, encoder)
+            plan = encoder.plan(results)
+            return _Sequence(results, plan, choice.rung, crf, index, encoder, report)
         smaller = [rung for rung in planner.rungs if rung < choice.rung]
         if not smaller:
             raise errors.error(
@@ -199,6 +236,27 @@ def _encode_sequence(context: EncodeContext, target_size: float | None) -> _Sequ
                 allowed=f"at least {encoder.smallest_rate:.0f} bit/s for this source",
             )
         choice = RungChoice(smaller[0], None)
+
+
+def _fitted(
+    context: EncodeContext,
+    planner: Planner,
+    rung: Fraction,
+    avc: AvcSettings,
+    coding: Coding,
+    target_size: float | None,
+) -> tuple[Coding, FitReport]:
+    """Return a coded sequence with its prompts fitted."""
+    store = planner.store(rung)
+
+    def recode(choices: list[PromptChoice | None], crf: float) -> Coding | None:
+        encoder = SequenceEncoder(context, store, avc, choices)
+        if target_size is None:
+            return Coding(choices, encoder, crf, encoder.at(crf))
+        found = encoder.search(RateSearch(target_size, first=crf))
+        return None if found is None else Coding(choices, encoder, *found)
+
+    return fit_sequence(context, store, coding, recode)
 
 
 def _report(

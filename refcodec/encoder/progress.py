@@ -24,6 +24,10 @@ class ProgressMeter:
         self._stage = name
         self.at(0.0)
 
+    def say(self, name: str) -> None:
+        """Rename the stage."""
+        self._stage = name
+
     def at(self, part: float) -> None:
         """Say that `part` (0..1) of the stage is done."""
         if self._callback is not None:

@@ -20,15 +20,18 @@ Kept = TypeVar("Kept")
 @dataclass(frozen=True, slots=True)
 class PromptChoice:
     """A generated keyframe: prompt_scale_index, the model (None: the bundled one), and how its latents are
-    refined, if at all."""
+    refined, if at all; fitted: the file of a prompt that was fitted to its interval."""
 
     prompt_scale_index: int
     model: Path | None
     refinement: Refinement | None = None
+    fitted: Path | None = None
 
     @property
     def name(self) -> str:
         """Part of a file name; differs where prompts of one picture would."""
+        if self.fitted is not None:
+            return self.fitted.stem
         steps = "" if self.refinement is None else f"-refined{self.refinement.steps}"
         return f"q{self.prompt_scale_index}{steps}"
 
@@ -97,7 +100,7 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
         interval,
     )
     path = job.folder / f"{name}-crf{job.crf:.3f}.segment"
-    _keep(path, segment)
+    keep(path, segment)
     first = sum(map(len, interval.pictures[0].nal_units))
     prompt_size = 0 if prompt is None else len(prompt.data)
     return SegmentResult(
@@ -113,7 +116,7 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
 
 def make_prompt(pictures: StoredPictures, choice: PromptChoice, folder: Path) -> Prompt:
     """Return the prompt of a segment's first picture, from an earlier job where there is one."""
-    path = folder / f"{pictures.path.stem}-{choice.name}.prompt"
+    path = choice.fitted or folder / f"{pictures.path.stem}-{choice.name}.prompt"
     return _kept(
         path,
         lambda: prompter(choice.model).prompt(
@@ -142,11 +145,12 @@ def _kept(path: Path, make: Callable[[], Kept]) -> Kept:
         with path.open("rb") as file:
             return pickle.load(file)
     value = make()
-    _keep(path, value)
+    keep(path, value)
     return value
 
 
-def _keep(path: Path, value: object) -> None:
+def keep(path: Path, value: object) -> None:
+    """Leave a result in a file for the jobs that come after."""
     # Another worker may be at the same: whole files only.
     partial = path.with_suffix(f".{os.getpid()}")
     with partial.open("wb") as file:

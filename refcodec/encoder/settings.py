@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from refcodec import errors
+from refcodec.fitting.settings import FitSettings
 
 SizeChoice = Literal["auto"] | Fraction
 KeyframeChoice = Literal["auto", "generated", "coded"]
@@ -73,6 +74,9 @@ class EncoderSettings:
     model: path of a generator model file; None: the bundled model of profile core.
     prompt_share: part of the video's bits spent on prompts, 0.02 to 0.9; None: chosen by the encoder.
     refine: steps of fitting the latents of each prompt to its keyframe, 0 (none) to 1000; needs torch.
+    fit: steps a round of fitting each prompt to its keyframe and the pictures that follow, 0 (none) to 10000;
+        needs torch.
+    fit_settings: how that is done; its `steps` are those of `fit`, and LPIPS is looked for where it names none.
     side_tracks: carry the audio and subtitle tracks of the source.
     start, duration: part of the source in seconds; duration None: to its end.
     workers: worker processes; None: one for each CPU. The file does not depend on it.
@@ -88,6 +92,8 @@ class EncoderSettings:
     model: Path | None = None
     prompt_share: float | None = None
     refine: int = 0
+    fit: int = 0
+    fit_settings: FitSettings = field(default_factory=FitSettings)
     side_tracks: bool = True
     start: float = 0.0
     duration: float | None = None
@@ -113,6 +119,8 @@ class EncoderSettings:
             _refuse("prompt_share", self.prompt_share, "0.02..0.9")
         if not 0 <= self.refine <= 1000:
             _refuse("refine", self.refine, "0..1000 steps")
+        if not 0 <= self.fit <= 10_000:
+            _refuse("fit", self.fit, "0..10000 steps")
         if not 0 <= self.start < 1e7:
             _refuse("start", self.start, "0 s or more")
         if self.duration is not None and not 0 < self.duration < 1e7:

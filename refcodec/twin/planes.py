@@ -110,7 +110,9 @@ def planes_of(
     return Planes(
         *(
             # a copy of what must not be written to, which torch cannot promise
-            torch.from_numpy(np.require(plane, requirements=["C", "W"])).to(device=device, dtype=dtype)
+            torch.from_numpy(np.require(plane, requirements=["C", "W"])).to(
+                device=device, dtype=dtype
+            )
             for plane in samples
         )
     )

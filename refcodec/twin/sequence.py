@@ -52,15 +52,18 @@ class SequenceTwin:
         if unknown := wanted - {*known, recording.identity}:
             raise KeyError(f"no pictures {sorted(unknown)}")
         shown = [each for each in recording.output if each in wanted]
+        if recording.identity in wanted and recording.identity not in shown:
+            shown.insert(0, recording.identity)  # a generated keyframe, which is not output
         self.targets: tuple[int, ...] = tuple(shown)
+        self._known = known
         needed = self.needed = self._closure(known, wanted)
         depends = {recording.identity}
         for picture in recording.pictures:
             if picture.references & depends:
                 depends.add(picture.identity)
         chosen = [known[each] for each in sorted(needed) if each in depends]
-        self._last = last_uses(chosen)
-        self._constants = self._decoded(known, needed - depends)
+        used = set(last_uses(chosen)) | wanted
+        self._constants = self._decoded(known, needed - depends, used)
         self._coded = [_Coded(each, recording.geometry.width_mbs) for each in chosen]
         self.live: tuple[int, ...] = tuple(each.identity for each in chosen)
         self._fractional = {
@@ -83,11 +86,10 @@ class SequenceTwin:
         return found
 
     def _decoded(
-        self, known: Mapping[int, RecordedPicture], constant: Collection[int]
+        self, known: Mapping[int, RecordedPicture], constant: Collection[int], used: set[int]
     ) -> dict[int, Planes]:
         """Return the pictures that do not depend on the keyframe, those that are used."""
         wanted = self._closure(known, constant)
-        used = {*self._last, *self.targets}
         again = decode_again(self.recording, self.recording.keyframe, wanted)
         return {
             identity: planes_of(picture.planes, dtype=torch.uint8)
@@ -100,6 +102,7 @@ class SequenceTwin:
         keyframe: Planes,
         mode: Mode = Mode.EXACT,
         decisions: FilterCases | None = None,
+        targets: Collection[int] | None = None,
     ) -> Iterator[tuple[int, Planes]]:
         """Yield picture ids and pictures of the targets in decoding order, as they are decoded.
 
@@ -108,11 +111,15 @@ class SequenceTwin:
         decisions: of the deblocking filter, by picture id, as `decide` returns them; None: in exact
             mode they are made of the samples as they are, in smooth mode of the integer decode of
             the keyframe, rounded
+        targets: some of `self.targets`, which alone are decoded with what they need; None: all
         """
         if mode is Mode.SMOOTH and decisions is None:
             decisions = self.decide(keyframe)
         decisions = decisions or {}
-        targets = set(self.targets)
+        targets = set(self.targets if targets is None else targets)
+        needed = self._closure(self._known, targets)
+        chosen = [each for each in self._coded if each.identity in needed]
+        last = last_uses(self._known[each.identity] for each in chosen)
         decoded: dict[int, Planes] = {
             identity: planes.map(lambda plane: _alike(plane, keyframe.y))
             for identity, planes in self._constants.items()
@@ -122,14 +129,14 @@ class SequenceTwin:
         for identity in list(decoded):
             if identity in targets:
                 yield identity, decoded[identity]
-        for coded in self._coded:
+        for coded in chosen:
             planes = self._before_filter(coded, decoded, grids, mode)
             planes = deblock(planes, coded.details, decisions.get(coded.identity), mode)
             decoded[coded.identity] = planes
             if coded.identity in targets:
                 yield coded.identity, planes
             for identity in list(decoded):
-                if self._last.get(identity, -1) <= coded.identity:
+                if last.get(identity, -1) <= coded.identity:
                     del decoded[identity]
                     grids.pop(identity, None)
 
@@ -186,9 +193,10 @@ class SequenceTwin:
         loss: Callable[[int, Planes], Tensor],
         mode: Mode = Mode.EXACT,
         decisions: FilterCases | None = None,
+        targets: Collection[int] | None = None,
     ) -> tuple[Tensor, Planes]:
         """Return the sum of loss(picture id, picture) over the targets, and its gradient with respect
-        to the keyframe.
+        to the keyframe; arguments as of `pictures`.
 
         The graph of only one picture's loss exists at a time, so that losses that keep much, such as
         those of networks, fit into memory over long groups of pictures.
@@ -198,7 +206,7 @@ class SequenceTwin:
         made: list[Tensor] = []
         gradients: list[Tensor] = []
         with torch.enable_grad():
-            for identity, planes in self.pictures(leaf, mode, decisions):
+            for identity, planes in self.pictures(leaf, mode, decisions, targets):
                 cut = planes.map(lambda plane: plane.detach().requires_grad_())
                 value = loss(identity, cut)
                 found = torch.autograd.grad(value, list(cut), allow_unused=True)

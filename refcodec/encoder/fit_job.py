@@ -1,0 +1,191 @@
+"""Jobs of worker processes that fit prompts and measure what fitting gave; they need torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refcodec import generator
+from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.prompts import Prompt, prompter
+from refcodec.encoder.segment_job import CodedSegment, SegmentResult, keep
+from refcodec.encoder.worker import report
+from refcodec.fitting.case import CodedPictures, FitCase
+from refcodec.fitting.settings import FitSettings
+from refcodec.picture import Picture
+
+if TYPE_CHECKING:
+    from refcodec.fitting.fit import FitState
+
+_MEASURED = 16
+"""Pictures of an interval whose decode is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitJob:
+    """Fit the prompt of a coded segment. rate: pictures a second; round: number of the round, in the name of what
+    is kept; folder: where results are kept; stop: when this file appears the job ends with the best so far."""
+
+    pictures: StoredPictures
+    rate: float
+    result: SegmentResult
+    model: Path | None
+    settings: FitSettings
+    round: int
+    folder: Path
+    stop: Path
+
+    @property
+    def log(self) -> Path:
+        """The file whose last line says how far the job is."""
+        return self.folder / f"fit-{self.result.number:07}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """Where the fitted prompt is, and cost (bits per luma sample, distortion by its trade) and bits before and
+    after."""
+
+    number: int
+    prompt: Path
+    cost_before: float
+    cost_after: float
+    bits_before: float
+    bits_after: float
+    steps: int
+
+    @property
+    def improved(self) -> bool:
+        """Whether the prompt is another one than before."""
+        return self.cost_after < self.cost_before
+
+
+def run_fit_job(job: FitJob) -> FitResult:
+    """Fit one prompt and keep it."""
+    from refcodec.fitting.distortion import distortion_of
+    from refcodec.fitting.fit import fit
+
+    segment = job.result.load()
+    case = segment_case(segment, job.pictures, job.rate, job.model, job.settings)
+    model = case.model
+
+    def progress(state: FitState) -> None:
+        job.log.write_text(
+            f"prompt {state.bits / 8000:.1f} kB, cost {state.cost:.4f}", encoding="utf-8"
+        )
+        report(state.step / state.steps)
+
+    with _threads(job.settings.threads):
+        distortion = distortion_of(job.settings)
+        fitted = fit(case, job.settings, distortion, progress, job.stop.exists)
+    latents = fitted.latents
+    data = generator.encode_prompt(model, case.q, latents.hyper, latents.values)
+    size = job.pictures.size
+    decoded = model.decode_prompt(data, case.q, size.grid_width // 16, size.grid_height // 16)
+    prompt = Prompt(case.q, data, model.generate(decoded, case.q))
+    path = job.folder / f"{job.pictures.path.stem}-q{case.q}-round{job.round}.prompt"
+    keep(path, prompt)
+    return FitResult(
+        job.result.number,
+        path,
+        fitted.cost_before,
+        fitted.cost_after,
+        fitted.bits_before,
+        fitted.bits_after,
+        fitted.steps,
+    )
+
+
+def segment_case(
+    segment: CodedSegment,
+    pictures: StoredPictures,
+    rate: float,
+    model_path: Path | None,
+    settings: FitSettings,
+) -> FitCase:
+    """Return the case of a coded segment with a generated keyframe; without targets only that of its keyframe."""
+    assert segment.prompt_data is not None
+    model = prompter(model_path).model
+    size, q = pictures.size, segment.prompt_scale_index
+    start = model.decode_prompt(
+        segment.prompt_data, q, size.grid_width // 16, size.grid_height // 16
+    )
+    if not settings.targets:
+        return FitCase(model, q, start, {0: pictures.first()}, rate, None)
+    return FitCase(model, q, start, dict(enumerate(pictures)), rate, coded_pictures(segment))
+
+
+def coded_pictures(segment: CodedSegment) -> CodedPictures:
+    """Return the H.264 part of a coded segment."""
+    interval = segment.interval
+    return CodedPictures(
+        interval.parameter_sets, tuple(picture.nal_units for picture in interval.pictures)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureJob:
+    """Measure the decode of a coded segment; the distortion is that of `settings`."""
+
+    pictures: StoredPictures
+    result: SegmentResult
+    model: Path | None
+    settings: FitSettings
+
+
+def run_measure_job(job: MeasureJob) -> float:
+    """Return the mean distortion of pictures spread over the segment, decoded by the integer decoders."""
+    import torch
+
+    from refcodec.fitting.distortion import distortion_of
+    from refcodec.twin.planes import planes_of
+
+    device = job.settings.device
+    with _threads(job.settings.threads), torch.no_grad():
+        distortion = distortion_of(job.settings)
+        total, count = 0.0, 0
+        for original, decoded in _decoded(job):
+            prepared = distortion.prepare(planes_of(original.planes, device))
+            total += float(distortion.distance(planes_of(decoded.planes, device), prepared))
+            count += 1
+    return total / count
+
+
+def _decoded(job: MeasureJob) -> Iterator[tuple[Picture, Picture]]:
+    """Yield the measured originals and what the decoder makes of them."""
+    from refcodec.twin.recording import decode_again, record_interval
+
+    segment = job.result.load()
+    generated = None
+    if segment.prompt_data is not None:
+        model, size = prompter(job.model).model, job.pictures.size
+        q = segment.prompt_scale_index
+        latents = model.decode_prompt(
+            segment.prompt_data, q, size.grid_width // 16, size.grid_height // 16
+        )
+        generated = model.generate(latents, q)
+    coded = coded_pictures(segment)
+    recording = record_interval(coded.parameter_sets, coded.access_units, generated)
+    step = max(1, job.pictures.count // _MEASURED)
+    places = {recording.output[k]: k for k in range(step // 2, job.pictures.count, step)}
+    originals = {k: picture for k, picture in enumerate(job.pictures) if k in places.values()}
+    if recording.identity in places:
+        yield originals[places[recording.identity]], recording.keyframe
+    for identity, picture in decode_again(recording, recording.keyframe):
+        if identity in places:
+            yield originals[places[identity]], picture
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,201 @@
+"""Prompts fitted to their intervals in rounds: fit, code the following pictures anew at the same rate, measure.
+
+A round that does not improve the decode ends the fit, and its result is thrown away.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from refcodec.encoder.context import EncodeContext
+from refcodec.encoder.fit_job import (
+    FitJob,
+    FitResult,
+    MeasureJob,
+    run_fit_job,
+    run_measure_job,
+)
+from refcodec.encoder.picture_store import PictureStore
+from refcodec.encoder.segment_job import PromptChoice, SegmentResult
+from refcodec.encoder.sequence_encoder import SequenceEncoder
+from refcodec.fitting.settings import FitSettings
+
+
+@dataclass(frozen=True)
+class Coding:
+    """The whole sequence with one choice of prompts, at a position of the rate search."""
+
+    choices: list[PromptChoice | None]
+    encoder: SequenceEncoder
+    crf: float
+    results: list[SegmentResult]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did. distances: of the decode, by the fit's distortion, before it and after each round that was
+    coded; steps: of all rounds; interrupted: whether the user ended it."""
+
+    distances: tuple[float, ...]
+    kept_rounds: int
+    steps: int
+    interrupted: bool
+
+    def __str__(self) -> str:
+        if not self.steps:
+            return "Nothing was fitted: all segments have coded keyframes."
+        ended = ", ended by an interrupt" if self.interrupted else ""
+        course = " -> ".join(f"{distance:.4f}" for distance in self.distances)
+        return (
+            f"Prompts were fitted in {self.steps} steps{ended}; distance of the decode to the source at equal rate "
+            f"by round: {course}; {self.kept_rounds} rounds kept."
+        )
+
+
+def fit_sequence(
+    context: EncodeContext,
+    store: PictureStore,
+    coding: Coding,
+    recode: Callable[[list[PromptChoice | None], float], Coding | None],
+) -> tuple[Coding, FitReport]:
+    """Return the sequence with fitted prompts, and what was done.
+
+    recode(choices, crf) codes the sequence with other prompts at the same rate, beginning the search at crf; None
+    where that is not possible. The first interrupt of the user ends the steps, what they gave is still coded; a
+    second one ends that too, and the sequence before is returned.
+    """
+    settings = context.fit
+    assert settings is not None
+    stop = context.folder / "fit-stop"
+    best, distances, kept, steps = coding, [], 0, 0
+    try:
+        with _interrupt_creates(stop):
+            if any(choice is not None for choice in coding.choices):
+                distances.append(_measured(context, store, coding, settings))
+            for number in range(settings.rounds if distances else 0):
+                fits = _fits(context, store, best, settings, number, stop)
+                steps += sum(fit.steps for fit in fits.values())
+                if not any(fit.improved for fit in fits.values()):
+                    break
+                found = recode(_fitted(best.choices, fits), best.crf)
+                if found is None:
+                    break
+                distances.append(_measured(context, store, found, settings))
+                if distances[-1] < min(distances[:-1]):
+                    best, kept = found, kept + 1
+                elif number + 1 >= settings.keyframe_rounds:
+                    break
+                if stop.exists():
+                    break
+    except KeyboardInterrupt:
+        stop.touch()
+    return best, FitReport(tuple(distances), kept, steps, stop.exists())
+
+
+def _fitted(
+    choices: list[PromptChoice | None], fits: dict[int, FitResult]
+) -> list[PromptChoice | None]:
+    """Return the choices with the prompts that a round improved."""
+    return [
+        replace(choice, fitted=fits[number].prompt)
+        if choice is not None and fits[number].improved
+        else choice
+        for number, choice in enumerate(choices)
+    ]
+
+
+def _fits(
+    context: EncodeContext,
+    store: PictureStore,
+    coding: Coding,
+    settings: FitSettings,
+    number: int,
+    stop: Path,
+) -> dict[int, FitResult]:
+    """Fit the prompts of one round; return the results by segment."""
+    context.meter.stage(f"fitting, round {number + 1}", 0.5)
+    rate = float(context.survey.timing.rate)
+    chosen = [k for k, choice in enumerate(coding.choices) if choice is not None]
+    # Other targets in each round: what is fitted is all of the interval.
+    here = replace(settings, seed=settings.seed + number)
+    if number < settings.keyframe_rounds:
+        here = replace(here, targets=0)
+
+    def job(segment: int) -> FitJob:
+        choice = coding.choices[segment]
+        assert choice is not None
+        pictures, result = store.segment(segment), coding.results[segment]
+        return FitJob(pictures, rate, result, choice.model, here, number, context.folder, stop)
+
+    jobs: list[FitJob] = []
+
+    def drawn() -> Iterator[FitJob]:
+        for segment in chosen:
+            jobs.append(job(segment))
+            yield jobs[-1]
+
+    def progress(done: float) -> None:
+        states = (_last_line(each.log) for each in jobs)
+        state = next((text for text in states if text), "")
+        context.meter.say(f"fitting, round {number + 1}" + (f", {state}" if state else ""))
+        context.meter.at(done / len(chosen))
+
+    found = {}
+    for result in context.pool.run(run_fit_job, drawn(), progress):
+        found[result.number] = result
+        jobs[len(found) - 1].log.unlink(missing_ok=True)
+        store.release(result.number)
+    return found
+
+
+def _last_line(log: Path) -> str:
+    try:
+        return log.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _measured(
+    context: EncodeContext, store: PictureStore, coding: Coding, settings: FitSettings
+) -> float:
+    """Return the mean distance of the decode to the source, over the pictures of all segments."""
+    context.meter.stage("measuring", 0.1)
+    starts = context.survey.starts
+    numbers = range(len(coding.choices))
+
+    def jobs() -> Iterator[MeasureJob]:
+        for number in numbers:
+            yield MeasureJob(
+                store.segment(number), coding.results[number], context.settings.model, settings
+            )
+
+    total = 0.0
+    for number, distance in zip(numbers, context.pool.run(run_measure_job, jobs()), strict=True):
+        total += distance * (starts[number + 1] - starts[number])
+        store.release(number)
+    return total / starts[-1]
+
+
+@contextmanager
+def _interrupt_creates(stop: Path) -> Iterator[None]:
+    """While this lasts, the first interrupt creates a file and the second one raises KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if stop.exists():
+            raise KeyboardInterrupt
+        stop.touch()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,89 @@
+"""What a fit works on: one keyframe interval, its prompt, its originals and its coded pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refcodec.generator import GeneratorModel
+from refcodec.generator.prompt import Latents
+from refcodec.picture import Picture
+
+
+@dataclass(frozen=True, eq=False)
+class CodedPictures:
+    """The H.264 part of an interval: parameter sets (SPS, PPS) and the NAL units of each access unit in decoding
+    order, without start codes."""
+
+    parameter_sets: tuple[bytes, ...]
+    access_units: tuple[tuple[bytes, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FitCase:
+    """One keyframe interval with a generated keyframe.
+
+    q: prompt_scale_index; start: latents that can be coded; originals: source pictures over the macroblock grid by
+    their place in output order, that of the keyframe, 0, among them; rate: pictures a second; coded: the pictures
+    that follow, or None to fit the keyframe alone.
+    """
+
+    model: GeneratorModel
+    q: int
+    start: Latents
+    originals: Mapping[int, Picture]
+    rate: float
+    coded: CodedPictures | None
+
+    def save(self, path: Path) -> None:
+        """Write the case, without the model, as an npz file."""
+        # The container's package needs more than fitting does.
+        from refcodec.container.atomic import output_file
+
+        arrays: dict[str, Any] = {
+            "q": np.array(self.q),
+            "values": self.start.values,
+            "hyper": self.start.hyper,
+            "rate": np.array(self.rate),
+            "indices": np.array(sorted(self.originals), np.int64),
+        }
+        ordered = [self.originals[index] for index in sorted(self.originals)]
+        for name in ("y", "u", "v"):
+            arrays[name] = np.stack([getattr(picture, name) for picture in ordered])
+        if self.coded is not None:
+            units = [self.coded.parameter_sets, *self.coded.access_units]
+            arrays["units_of"] = np.array([len(unit) for unit in units], np.int64)
+            flat = [nal for unit in units for nal in unit]
+            arrays["sizes"] = np.array([len(nal) for nal in flat], np.int64)
+            arrays["bytes"] = np.frombuffer(b"".join(flat), np.uint8)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        with output_file(path) as file:
+            file.write(buffer.getvalue())
+
+
+def load_case(path: Path, model: GeneratorModel) -> FitCase:
+    """Read a case that `FitCase.save` wrote; nothing in it is executed."""
+    with np.load(path, allow_pickle=False) as file:
+        held = {name: file[name] for name in file.files}
+    planes = (held["y"], held["u"], held["v"])
+    originals = {
+        int(index): Picture(*(np.ascontiguousarray(plane[k]) for plane in planes))
+        for k, index in enumerate(held["indices"])
+    }
+    coded = None
+    if "bytes" in held:
+        units = _split(_split(held["bytes"].tobytes(), held["sizes"]), held["units_of"])
+        coded = CodedPictures(tuple(units[0]), tuple(tuple(unit) for unit in units[1:]))
+    start = Latents(held["values"], held["hyper"])
+    return FitCase(model, int(held["q"]), start, originals, float(held["rate"]), coded)
+
+
+def _split(whole: Any, sizes: Sequence[int]) -> list[Any]:
+    ends = np.cumsum(sizes)
+    return [whole[end - size : end] for end, size in zip(ends, sizes, strict=True)]

@@ -1,0 +1,153 @@
+"""What a fit minimises besides the rate: differences of pictures, as torch functions.
+
+A distortion is anything that has the two methods of `Distortion`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from refcodec.fitting.settings import FitSettings
+from refcodec.generator.model import MODELS
+from refcodec.metrics.lpips_torch import LpipsModule
+from refcodec.metrics.lpips_weights import load_weights
+from refcodec.twin.colour import planes_to_rgb
+from refcodec.twin.planes import Planes
+
+CHROMA_WEIGHT = 0.5
+
+
+class Distortion(Protocol):
+    """Distances of decoded pictures to originals; planes (H, W), (H/2, W/2) of code values 0..255."""
+
+    def prepare(self, original: Planes) -> Any:
+        """Return what of an original is compared, computed once."""
+
+    def distance(self, planes: Planes, prepared: Any) -> Tensor:
+        """Return the distance (scalar) of a picture to an original, differentiable in `planes`."""
+
+
+class SquaredError:
+    """Mean squared error of luma and, with a weight, of chroma, of samples in 0..1."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def prepare(self, original: Planes) -> Planes:
+        """Keep the planes."""
+        return original
+
+    def distance(self, planes: Planes, prepared: Planes) -> Tensor:
+        """Return weight * (MSE of luma + CHROMA_WEIGHT * sum of the MSE of Cb and Cr / 2)."""
+        y, cb, cr = ((a - b).square().mean() for a, b in zip(planes, prepared, strict=True))
+        return (y + CHROMA_WEIGHT * (cb + cr) / 2) * (self.weight / 255**2)
+
+
+def _rgb(planes: Planes) -> Tensor:
+    chroma = torch.stack([planes.cb, planes.cr])[None] / 255
+    return planes_to_rgb(planes.y[None, None] / 255, chroma).clamp(0, 1)
+
+
+class LpipsDistance:
+    """LPIPS-alex on RGB by the common test conditions, with bfloat16 convolutions."""
+
+    def __init__(self, weights: Path, device: torch.device | str = "cpu") -> None:
+        self._module = LpipsModule("alex", load_weights(weights)).to(device)
+        self._device = torch.device(device).type
+
+    def _features(self, planes: Planes) -> list[Tensor]:
+        rgb = _rgb(planes).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device, torch.bfloat16):
+            return self._module.features(rgb)
+
+    def prepare(self, original: Planes) -> list[Tensor]:
+        """Return the features of an original."""
+        with torch.no_grad():
+            return self._features(original)
+
+    def distance(self, planes: Planes, prepared: list[Tensor]) -> Tensor:
+        """Return LPIPS."""
+        return self._module.compare(self._features(planes), prepared).sum()
+
+
+class FeatureDistance:
+    """Squared distance of unit features of the network that the encoder decides by (docs/decisions/0012)."""
+
+    WEIGHT = 0.596
+    SCALE_INDEX = 20
+    NORM_FLOOR = 1e-6
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self._weights = {
+            name: torch.from_numpy(value.astype(np.float32)).to(device)
+            for name, value in load_file(MODELS / "measure.safetensors").items()
+        }
+
+    def _convolve(self, name: str, x: Tensor) -> Tensor:
+        weight, bias = (self._weights[f"analysis.{name}.{part}"] for part in ("weight", "bias"))
+        depthwise = weight.shape[1] == 1 and weight.shape[2] == 3
+        return functional.conv2d(
+            x, weight, bias, padding=weight.shape[2] // 2, groups=x.shape[1] if depthwise else 1
+        )
+
+    def _blocks(self, name: str, x: Tensor) -> Tensor:
+        index = 0
+        while f"analysis.{name}.{index}.expand.weight" in self._weights:
+            prefix = f"{name}.{index}"
+            y = self._convolve(f"{prefix}.expand", self._convolve(f"{prefix}.spatial", x))
+            x = x + self._convolve(f"{prefix}.project", functional.relu(y))
+            index += 1
+        return x
+
+    def features(self, planes: Planes) -> Tensor:
+        """Return unit features (1, C, H / 16, W / 16); sides are cut to multiples of 16."""
+        height, width = (side // 16 * 16 for side in planes.y.shape[-2:])
+        y = planes.y[:height, :width][None, None]
+        chroma = torch.stack([planes.cb, planes.cr])[:, : height // 2, : width // 2][None]
+        x = torch.cat([functional.pixel_unshuffle(y, 4), functional.pixel_unshuffle(chroma, 2)], 1)
+        x = self._blocks("narrow", self._convolve("first", (x / 255 - 0.5) * 4))
+        x = self._blocks("middle", self._convolve("down1", functional.pixel_unshuffle(x, 2)))
+        x = functional.pixel_unshuffle(x, 2)
+        q = torch.full_like(x[:, :1], self.SCALE_INDEX / 32)
+        x = self._blocks("wide", self._convolve("down2", torch.cat([x, q], 1)))
+        return x / (x.square().sum(1, keepdim=True) + self.NORM_FLOOR).sqrt()
+
+    def prepare(self, original: Planes) -> Tensor:
+        """Return the features of an original."""
+        with torch.no_grad():
+            return self.features(original)
+
+    def distance(self, planes: Planes, prepared: Tensor) -> Tensor:
+        """Return the distance, on a scale like that of LPIPS."""
+        return self.WEIGHT * (self.features(planes) - prepared).square().sum(1).mean()
+
+
+class Mixture:
+    """The sum of distortions."""
+
+    def __init__(self, *parts: Distortion) -> None:
+        self.parts = parts
+
+    def prepare(self, original: Planes) -> list[Any]:
+        """Return what each part keeps."""
+        return [part.prepare(original) for part in self.parts]
+
+    def distance(self, planes: Planes, prepared: list[Any]) -> Tensor:
+        """Return the sum of the distances."""
+        distances = (p.distance(planes, kept) for p, kept in zip(self.parts, prepared, strict=True))
+        return torch.stack(list(distances)).sum()
+
+
+def distortion_of(settings: FitSettings) -> Distortion:
+    """Return the distortion that settings ask for: a perceptual distance and squared error."""
+    error = SquaredError(settings.mse_weight)
+    if settings.lpips is not None:
+        return Mixture(LpipsDistance(settings.lpips, settings.device), error)
+    return Mixture(FeatureDistance(settings.device), error)

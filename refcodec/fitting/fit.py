@@ -1,0 +1,191 @@
+"""One round of fitting: latents of a prompt, optimised with the syntax of the following pictures held constant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refcodec.fitting.case import FitCase
+from refcodec.fitting.distortion import Distortion
+from refcodec.fitting.following import Following
+from refcodec.fitting.optimiser import CommonAdam
+from refcodec.fitting.settings import FitSettings
+from refcodec.generator import estimate_bits
+from refcodec.generator.prompt import Latents, settle
+from refcodec.picture import Picture
+from refcodec.twin.keyframe import KeyframeTwin
+from refcodec.twin.planes import Planes, planes_of
+
+# Weights of the training loss (trainer/settings.py): bits per pixel + trade(q) * distortion.
+TRADE_AT_FINEST = 8.0
+TRADE_OCTAVES = 6.5
+_CHECKPOINTED = 1 << 20
+"""Luma samples from which on the generator is evaluated twice to save memory."""
+
+
+@dataclass(frozen=True)
+class FitState:
+    """How far a round is: bits of the prompt, and the cost in bits per pixel, its distortion included."""
+
+    step: int
+    steps: int
+    bits: float
+    cost: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Result of a round. Costs, of exact decodes: bits per luma sample and distortion by the trade."""
+
+    latents: Latents
+    bits_before: float
+    bits_after: float
+    cost_before: float
+    cost_after: float
+    steps: int
+
+    @property
+    def improved(self) -> bool:
+        """Whether the latents are others than those of the case."""
+        return self.cost_after < self.cost_before
+
+
+def trade(q: int) -> float:
+    """Return the bits per pixel that a distortion of 1 is worth at prompt_scale_index q."""
+    return float(TRADE_AT_FINEST * 2 ** (-q / 63 * TRADE_OCTAVES))
+
+
+class Round:
+    """Everything that a round evaluates: rate and distortion of latents, estimated and exact."""
+
+    def __init__(self, case: FitCase, settings: FitSettings, distortion: Distortion) -> None:
+        self.case, self.settings, self.distortion = case, settings, distortion
+        original = case.originals[0]
+        self.samples = original.y.size
+        self.trade = trade(case.q)
+        self.keyframe_weight = 1.0 if case.coded is None else settings.keyframe_weight
+        self._original = distortion.prepare(planes_of(original.planes, settings.device))
+        self.following: Following | None = None
+        if case.coded is not None and settings.targets:
+            keyframe = case.model.generate(case.start, case.q)
+            self.following = Following(case, keyframe, distortion, settings)
+
+    def keyframe_distance(self, planes: Planes) -> Tensor:
+        """Return the weighted distortion of the keyframe itself."""
+        return self.keyframe_weight * self.distortion.distance(planes, self._original)
+
+    def exact(self, latents: Latents) -> tuple[float, float]:
+        """Return bits and cost of latents that can be coded, from the integer decoders."""
+        case, device = self.case, self.settings.device
+        bits = float(estimate_bits(case.model, case.q, latents.hyper, latents.values))
+        picture: Picture = case.model.generate(latents, case.q)
+        with torch.no_grad():
+            distance = float(self.keyframe_distance(planes_of(picture.planes, device)))
+        if self.following is not None:
+            distance += (1 - self.keyframe_weight) * self.following.exact(picture, device)
+        return bits, bits / self.samples + self.trade * distance
+
+
+def fit(
+    case: FitCase,
+    settings: FitSettings,
+    distortion: Distortion,
+    progress: Callable[[FitState], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Fitted:
+    """Return latents whose rate and distortion is the lowest found in one round of `settings.steps` steps.
+
+    `stop` is asked after each step; when it says so, the best so far is returned. The result is never worse than
+    the start, by exact decodes.
+    """
+    work = Round(case, settings, distortion)
+    search = _Search(work)
+    begin = time.monotonic()
+    for step in range(settings.steps):
+        bits, cost = search.step(step)
+        if progress is not None:
+            progress(FitState(step + 1, settings.steps, bits, cost, time.monotonic() - begin))
+        if stop is not None and stop():
+            break
+    bits, before = work.exact(case.start)
+    best, after_bits, after = case.start, bits, before
+    for values in search.candidates():
+        latents = settle(case.model, case.q, case.start.hyper, values)
+        found_bits, cost = work.exact(latents)
+        if cost < after:
+            best, after_bits, after = latents, found_bits, cost
+    return Fitted(best, bits, after_bits, before, after, search.steps)
+
+
+class _Search:
+    """Descent on real-valued latents that are rounded, with noise that falls to nothing."""
+
+    def __init__(self, work: Round) -> None:
+        settings, case = work.settings, work.case
+        self._work = work
+        self._twin = KeyframeTwin(
+            case.model,
+            case.q,
+            case.start.hyper,
+            device=settings.device,
+            exact=False,
+            checkpoints=work.samples > _CHECKPOINTED,
+        )
+        start = torch.from_numpy(case.start.values.astype(np.float32))[None].to(settings.device)
+        self._values = start.clone().requires_grad_()
+        self._optimiser = CommonAdam(self._values)
+        self._generator = torch.Generator(settings.device).manual_seed(settings.seed)
+        self._best: tuple[float, np.ndarray] | None = None
+        self._last: np.ndarray = case.start.values
+        self.steps = 0
+
+    def step(self, number: int) -> tuple[float, float]:
+        """Take a step; return bits and cost of the latents before it."""
+        work, settings = self._work, self._work.settings
+        part = number / settings.steps
+        values = self._values
+        width = settings.noise * (1 - part) ** 2
+        moved = values
+        if width > 0:
+            draw = torch.rand(values.shape, generator=self._generator, device=values.device)
+            moved = values + width * (draw - 0.5)
+        rendering = self._twin.render(moved)
+        distance = work.keyframe_distance(rendering.planes)
+        if work.following is not None:
+            distance = distance + (1 - work.keyframe_weight) * self._later(rendering.planes)
+        cost = rendering.bits / work.samples + work.trade * distance
+        (gradient,) = torch.autograd.grad(cost, values)
+        bits, value = float(rendering.bits.detach()), float(cost.detach())
+        self._last = rendering.values.detach()[0].cpu().numpy().astype(np.int16)
+        if self._best is None or value < self._best[0]:
+            self._best = value, self._last
+        joint = work.following is not None
+        rate = settings.joint_rate if joint else settings.learning_rate
+        self._optimiser.step(gradient, rate * (1 - 0.9 * part))
+        self.steps += 1
+        return bits, value
+
+    def _later(self, planes: Planes) -> Tensor:
+        """Return the distortion of the following pictures, with its derivative at `planes`."""
+        work = self._work
+        assert work.following is not None
+        at = planes.map(lambda plane: plane.detach())
+        value, slope = work.following.gradient(at, work.settings.sampled)
+        total = planes.y.new_tensor(value)
+        for plane, origin, gradient in zip(planes, at, slope, strict=True):
+            total = total + (gradient * (plane - origin)).sum()
+        return total
+
+    def candidates(self) -> list[np.ndarray]:
+        """Return latents that may be best: those of the last step and those of the lowest estimate."""
+        whole = np.floor(self._values.detach()[0].cpu().numpy() + 0.5).astype(np.int16)
+        found = [whole, self._last]
+        if self._best is not None:
+            found.append(self._best[1])
+        return [v for k, v in enumerate(found) if not any((v == w).all() for w in found[:k])]

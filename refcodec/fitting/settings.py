@@ -1,0 +1,68 @@
+"""How prompts are fitted, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from refcodec import errors
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """Settings of a fit.
+
+    steps: of the optimiser in each round; a round ends with coding the following pictures anew.
+    rounds: at most; the fit ends earlier when a joint round does not improve the decode.
+    keyframe_rounds: how many of them, at the beginning, fit the prompt to its keyframe alone.
+    targets: following pictures that are decoded by the twin and compared in a joint round, spread over the
+        interval; 0: all rounds fit the prompt to its keyframe alone.
+    keyframe_weight: weight of the keyframe's own distortion in a joint round, 0 to 1; the rest is that of the
+        following pictures.
+    decay: weight of a picture a second later than another one, 0 < decay <= 1.
+    sampled: how many of them are decoded in a step, drawn anew each time; at the end of a round all are.
+    learning_rate: of the optimiser at the beginning of a round, in quantised units; it falls to a tenth.
+    joint_rate: that of a joint round. It is smaller: with another keyframe the residual, held constant, is wrong.
+    noise: width of the noise before rounding at the beginning of a round, 0 to 1; it falls to 0.
+    lpips: file of the weights of LPIPS-alex, or None to compare features of the analysis networks in its place.
+    mse_weight: of the squared error (of samples in 0..1) beside the perceptual distance.
+    device: of torch, "cpu" or "cuda".
+    threads: of torch on the CPU. Constant, because sums of floating-point numbers depend on it.
+    seed: of noise and of the choice of targets.
+    """
+
+    steps: int = 30
+    rounds: int = 3
+    keyframe_rounds: int = 1
+    targets: int = 6
+    keyframe_weight: float = 0.25
+    decay: float = 1.0
+    sampled: int = 2
+    learning_rate: float = 0.03
+    joint_rate: float = 0.015
+    noise: float = 0.0
+    lpips: Path | None = None
+    mse_weight: float = 60.0
+    device: str = "cpu"
+    threads: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("steps", self.steps, 1, 100_000),
+            ("rounds", self.rounds, 1, 100),
+            ("keyframe_rounds", self.keyframe_rounds, 0, 100),
+            ("targets", self.targets, 0, 10_000),
+            ("keyframe_weight", self.keyframe_weight, 0, 1),
+            ("decay", self.decay, 1e-6, 1),
+            ("sampled", self.sampled, 1, 10_000),
+            ("learning_rate", self.learning_rate, 1e-6, 10),
+            ("joint_rate", self.joint_rate, 1e-6, 10),
+            ("noise", self.noise, 0, 1),
+            ("mse_weight", self.mse_weight, 0, 1e6),
+            ("threads", self.threads, 1, 1024),
+        ):
+            if not low <= value <= high:
+                raise errors.error(
+                    "HYP-E-OUT-03", element=f"fit.{name}", value=value, allowed=f"{low}..{high}"
+                )
