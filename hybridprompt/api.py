@@ -182,7 +182,7 @@ def trace(
 def validate(source: Readable) -> ValidationReport:
     """Check all bitstream requirements on a HYP file.
 
-    The result is a list of findings, empty when the file conforms, with `conforming` and `count`.
+    The result is a list of findings, empty when the file conforms, with `conforming` and `total`.
     """
     from refcodec.validation import validate as run
 

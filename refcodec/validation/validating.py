@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -121,13 +121,18 @@ class _Validation:
 
 
 def validate(
-    readable: Readable, *, model: GeneratorModel | None = None, threads: int = 2
+    readable: Readable,
+    *,
+    model: GeneratorModel | None = None,
+    threads: int = 2,
+    progress: Callable[[int], None] | None = None,
 ) -> ValidationReport:
     """Check all bitstream requirements on a file or pipe; return the findings in file order.
 
     The report is empty when the file conforms. `model` is the generator to check prompts with; by
-    default the installed one that the file names. `threads` decode pictures. Raises HYP-E-FILE-08
-    when the file cannot be read.
+    default the installed one that the file names. `threads` decode pictures. `progress`
+    is called with the number of bytes that are done. Raises HYP-E-FILE-08 when the file cannot be
+    read.
     """
     report = ValidationReport()
     source = open_source(readable)
@@ -147,6 +152,8 @@ def validate(
                     for found in validation.unit(event):
                         found.source = source.name
                         report.add(found)
+                    if progress is not None:
+                        progress(event.end)
                 else:
                     validation.lost()
                     report.add(event.error)

@@ -65,6 +65,7 @@ def test_truncated_file(hyp: Hyp, tiny: TinyStream, tmp_path: Path) -> None:
     assert decoded.stdout.splitlines() == whole[:3]
     checked = hyp("validate", cut)
     assert checked.exit_code == 1 and "HYP-UNIT-020" in checked.stdout
+    assert f"{len(checked.stdout.splitlines()) - 1} findings; the first: " in checked.stdout
 
 
 def test_damaged_unit_is_shown_where_it_is(hyp: Hyp, tiny: TinyStream, tmp_path: Path) -> None:
