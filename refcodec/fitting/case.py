@@ -15,7 +15,7 @@ from refcodec.generator.prompt import Latents
 from refcodec.picture import Picture
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class CodedPictures:
     """The H.264 part of an interval: parameter sets (SPS, PPS) and the NAL units of each access unit in decoding
     order, without start codes."""

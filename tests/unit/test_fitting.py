@@ -1,0 +1,236 @@
+"""Fitting of prompts: better by exact decodes, never worse, in any state in which it is ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from refcodec import errors
+from refcodec.decoder import decode
+from refcodec.encoder import EncoderSettings, encode, fitting_rounds
+from refcodec.encoder.avc_job import AvcSettings, encode_interval
+from refcodec.encoder.media_source import ColourDescription
+from refcodec.encoder.perceptual_measure import distance, seen
+from refcodec.encoder.prompts import prompter
+from refcodec.encoder.resizing import CodedSize
+from refcodec.fitting.case import CodedPictures, FitCase, load_case
+from refcodec.fitting.settings import FitSettings
+from refcodec.generator.prompt import settle
+from refcodec.picture import Picture
+from tests.unit.test_encode import NoTorch, write_source
+
+torch = pytest.importorskip("torch")
+
+from refcodec.fitting.distortion import FeatureDistance, SquaredError, distortion_of  # noqa: E402
+from refcodec.fitting.fit import Round, fit  # noqa: E402
+from refcodec.fitting.following import spread, target_weights  # noqa: E402
+from refcodec.twin.planes import planes_of  # noqa: E402
+
+WIDTH, HEIGHT, COUNT, Q = 96, 64, 5, 20
+QUICK = FitSettings(steps=6, targets=3, sampled=2)
+
+
+def picture(shift: int) -> Picture:
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float64)
+    luma = 120 + 50 * np.sin((x + 3 * shift) / 7) * np.cos(y / 5) + 30 * ((x + shift) // 16 % 2)
+    small = luma[::2, ::2] / 2
+    planes = (luma, 64 + small, 160 - small)
+    return Picture(*(np.clip(plane, 0, 255).astype(np.uint8) for plane in planes))
+
+
+@pytest.fixture(scope="module")
+def case() -> FitCase:
+    maker = prompter(None)
+    pictures = [picture(k) for k in range(COUNT)]
+    z, v = maker._analyser.analyse(pictures[0], Q, maker.model.contract.gain)
+    start = settle(maker.model, Q, z, v)
+    colour = ColourDescription(1, 1, 1, False)
+    avc = AvcSettings(CodedSize(WIDTH, HEIGHT), Fraction(25), colour, "veryfast")
+    coded = encode_interval(pictures, avc, 30.0, maker.model.generate(start, Q))
+    units = tuple(each.nal_units for each in coded.pictures)
+    return FitCase(
+        maker.model, Q, start, dict(enumerate(pictures)), 25.0,
+        CodedPictures(coded.parameter_sets, units),
+    )  # fmt: skip
+
+
+def test_cases_come_back_from_files(case: FitCase, tmp_path: Path) -> None:
+    case.save(tmp_path / "case.npz")
+    again = load_case(tmp_path / "case.npz", case.model)
+    assert (again.q, again.rate, again.coded) == (case.q, case.rate, case.coded)
+    np.testing.assert_array_equal(again.start.values, case.start.values)
+    np.testing.assert_array_equal(again.start.hyper, case.start.hyper)
+    assert again.originals.keys() == case.originals.keys()
+    for index, original in case.originals.items():
+        assert again.originals[index].tobytes() == original.tobytes()
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_a_round_lowers_the_exact_cost(case: FitCase, joint: bool) -> None:
+    here = case if joint else dataclasses.replace(case, coded=None)
+    distortion = distortion_of(QUICK)
+    heard: list[int] = []
+    settings = dataclasses.replace(QUICK, steps=12)
+    found = fit(here, settings, distortion, lambda state: heard.append(state.step))
+    assert heard == list(range(1, 13))
+    assert found.improved
+    # what is reported is what the integer decoders give
+    work = Round(here, settings, distortion)
+    assert work.exact(found.latents) == pytest.approx((found.bits_after, found.cost_after))
+    assert work.exact(here.start) == pytest.approx((found.bits_before, found.cost_before))
+
+
+def test_a_fit_that_only_spoils_returns_its_start(case: FitCase) -> None:
+    wild = dataclasses.replace(QUICK, steps=3, learning_rate=5.0)
+    found = fit(dataclasses.replace(case, coded=None), wild, SquaredError())
+    assert not found.improved
+    assert found.cost_after == found.cost_before
+    np.testing.assert_array_equal(found.latents.values, case.start.values)
+
+
+def test_stopping_ends_after_the_step(case: FitCase) -> None:
+    found = fit(case, QUICK, SquaredError(60), stop=lambda: True)
+    assert found.steps == 1
+
+
+def test_fits_repeat(case: FitCase) -> None:
+    first, second = (fit(case, QUICK, SquaredError(60)) for _ in range(2))
+    np.testing.assert_array_equal(first.latents.values, second.latents.values)
+    assert first.cost_after == second.cost_after
+
+
+def test_following_pictures_are_measured_on_the_keyframe(case: FitCase) -> None:
+    """The estimate from all targets equals the exact distortion: the twin decodes as the decoder does."""
+    settings = dataclasses.replace(QUICK, targets=COUNT, keyframe_weight=0.0)
+    work = Round(case, settings, SquaredError())
+    assert work.following is not None
+    assert sum(work.following.weights.values()) == pytest.approx(1)
+    keyframe = case.model.generate(case.start, case.q)
+    estimate, slope = work.following.gradient(planes_of(keyframe.planes), COUNT)
+    assert estimate == pytest.approx(work.following.exact(keyframe, "cpu"), rel=1e-5)
+    assert float(slope.y.abs().max()) > 0
+
+
+def test_targets_are_spread_and_weighted() -> None:
+    chosen = spread(100, 4, np.random.default_rng(0))
+    assert [each // 25 for each in chosen] == [0, 1, 2, 3]
+    assert spread(2, 9, np.random.default_rng(0)) == [0, 1]
+    weights = target_weights([0, 25, 50], 25.0, 0.5)
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights[0] == pytest.approx(2 * weights[25]) == pytest.approx(4 * weights[50])
+
+
+def test_features_are_those_of_the_encoders_measure() -> None:
+    a, b = picture(0), picture(9)
+    feature = FeatureDistance()
+    planes = planes_of(b.planes)
+    planes.y.requires_grad_()
+    found = feature.distance(planes, feature.prepare(planes_of(a.planes)))
+    reference, other = seen(a), seen(b)
+    expected = distance(reference, dataclasses.replace(other, energy=reference.energy))
+    assert float(found.detach()) == pytest.approx(expected, rel=1e-3)
+    found.backward()
+    assert planes.y.grad is not None and float(planes.y.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"keyframe_weight": 1.5}, {"decay": 0.0}, {"noise": -1.0}]
+)
+def test_settings_are_checked(change: dict[str, float]) -> None:
+    with pytest.raises(errors.HypError) as caught:
+        dataclasses.replace(FitSettings(), **change)  # type: ignore[arg-type]
+    assert caught.value.id == "HYP-E-OUT-03"
+
+
+SETTINGS = EncoderSettings(
+    bitrate=60_000, preset="fast", keyframes="generated", size=Fraction(1), workers=1,
+    side_tracks=False, fit=4, fit_settings=FitSettings(rounds=2, targets=2, sampled=1),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_source(tmp_path_factory.mktemp("fit") / "source.mkv", count=12, cut=12)
+
+
+def test_encodes_with_fitted_prompts_decode(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "fitted.hyp"
+    heard: list[str] = []
+    report = encode(source, target, SETTINGS, lambda done, total, stage: heard.append(stage))
+    assert abs(report.rate / 60_000 - 1) <= 0.02
+    assert sum(1 for _ in decode(target)) == 12
+    (note,) = [note for note in report.notes if "fitted" in note]
+    assert "distance of the decode" in note
+    assert any("prompt" in stage and "cost" in stage for stage in heard)
+
+
+def test_an_interrupt_ends_the_steps_and_the_file_is_written(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "early.hyp"
+    before = signal.getsignal(signal.SIGINT)
+    heard: list[int] = []
+
+    def progress(done: float, total: float, stage: str) -> None:
+        if "cost" in stage and not heard:
+            heard.append(1)
+            signal.raise_signal(signal.SIGINT)
+
+    report = encode(source, target, SETTINGS.with_(fit=200), progress)
+    assert heard
+    assert signal.getsignal(signal.SIGINT) is before
+    assert sum(1 for _ in decode(target)) == 12
+    (note,) = [note for note in report.notes if "fitted" in note]
+    assert "ended by an interrupt" in note
+    assert abs(report.rate / 60_000 - 1) <= 0.02
+
+
+def test_a_second_interrupt_returns_what_was_before(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second interrupt raised nothing")
+
+    monkeypatch.setattr(fitting_rounds, "_fits", twice)
+    report = encode(source, tmp_path / "second.hyp", SETTINGS)
+    assert sum(1 for _ in decode(tmp_path / "second.hyp")) == 12
+    assert any("ended by an interrupt" in note or "Nothing" in note for note in report.notes)
+
+
+def test_fits_run_beside_the_main_thread(source: Path, tmp_path: Path) -> None:
+    """There no handler of interrupts can be set."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            encode(source, tmp_path / "thread.hyp", SETTINGS.with_(fit=1))
+        except BaseException as problem:
+            failures.append(problem)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert not failures
+
+
+def test_fitting_without_torch_is_refused_with_the_command_that_installs_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoTorch(), *sys.meta_path])
+    with pytest.raises(errors.HypError) as caught:
+        encode(source, tmp_path / "none.hyp", SETTINGS)
+    assert caught.value.id == "HYP-E-CLI-04"
+    assert "pip install" in str(caught.value)
+
+
+def test_coded_keyframes_leave_nothing_to_fit(source: Path, tmp_path: Path) -> None:
+    report = encode(source, tmp_path / "coded.hyp", SETTINGS.with_(keyframes="coded"))
+    assert any("Nothing was fitted" in note for note in report.notes)
