@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from refcodec.cli import (
+    bench,
     compare,
     decode,
     encode,
@@ -97,6 +98,7 @@ app.command("validate")(validate.validate)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.add_typer(spec.app, name="spec")
+app.add_typer(bench.app, name="bench")
 app.command(
     "train",
     context_settings={

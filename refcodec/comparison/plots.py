@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from refcodec.comparison.measures import MEASURES
 from refcodec.comparison.model import CodecResult, Comparison
 
-HYP_COLOURS = ("#e4572e", "#a4243b", "#f2a541")
+HYP_COLOURS = ("#e4572e", "#a4243b", "#f2a541", "#7a4b2a")
 PEER_COLOURS = {
     "x264": "#2f7fc1",
     "x265": "#2a9d74",

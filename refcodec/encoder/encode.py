@@ -208,7 +208,8 @@ def _encode_sequence(context: EncodeContext, target_size: float | None) -> _Sequ
     choice = planner.choose_rung()
     effort = context.settings.effort
     while True:
-        avc = planner.avc(planner.size(choice.rung), effort.x264_preset, effort.overrides)
+        options = (*effort.overrides, *context.settings.inter_options)
+        avc = planner.avc(planner.size(choice.rung), effort.x264_preset, options)
         first = planner.first_crf(choice)
         keyframes = planner.keyframes(choice, first)
         encoder = SequenceEncoder(context, planner.store(choice.rung), avc, keyframes)

@@ -77,6 +77,7 @@ class EncoderSettings:
     fit: steps a round of fitting each prompt to its keyframe and the pictures that follow, 0 (none) to 10000;
         needs torch.
     fit_settings: how that is done; its `steps` are those of `fit`, and LPIPS is looked for where it names none.
+    inter_options: x264 parameters of the pictures beside those of the preset, such as ("deblock", "-1,-1").
     side_tracks: carry the audio and subtitle tracks of the source.
     start, duration: part of the source in seconds; duration None: to its end.
     workers: worker processes; None: one for each CPU. The file does not depend on it.
@@ -94,6 +95,7 @@ class EncoderSettings:
     refine: int = 0
     fit: int = 0
     fit_settings: FitSettings = field(default_factory=FitSettings)
+    inter_options: tuple[tuple[str, str], ...] = ()
     side_tracks: bool = True
     start: float = 0.0
     duration: float | None = None

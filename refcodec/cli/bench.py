@@ -1,0 +1,107 @@
+"""`hyp bench`: the experiments behind docs/results."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refcodec.cli import values
+from refcodec.cli.files import check_input
+from refcodec.cli.progress import Progress
+
+app = typer.Typer(no_args_is_help=True, help="Run the experiments behind docs/results.")
+
+
+@app.callback()
+def bench() -> None:
+    """Run the experiments behind docs/results."""
+
+
+@app.command("ablation")
+def ablation(
+    clips: Annotated[list[Path], typer.Argument(help="Videos to run it on.")],
+    bitrate: Annotated[str, typer.Option(help="Rate of every file, all bytes counted.")] = "200k",
+    duration: Annotated[str, typer.Option(help="Take this much of each clip.")] = "4",
+    fit: Annotated[
+        int, typer.Option(metavar="STEPS", help="Steps in each round of a fit.", min=1)
+    ] = 30,
+    rounds: Annotated[int, typer.Option(help="Rounds of a fit at most.", min=1)] = 3,
+    device: Annotated[str, typer.Option(help="Where torch fits: cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option(help="Of the fits.")] = 0,
+    preset: Annotated[str, typer.Option(help="Effort of the encoder: fast, medium or slow.")] = (
+        "medium"
+    ),
+    size: Annotated[
+        str, typer.Option(help="Coded size as a fraction of the source's, or auto.")
+    ] = "auto",
+    peers: Annotated[str, typer.Option(help="Codecs to encode with, or none.")] = (
+        "x264,x265,vp9,svtav1"
+    ),
+    every: Annotated[
+        int | None, typer.Option(help="Take LPIPS on every n-th picture.", min=1)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the page and its figures.")] = Path(
+        "docs/results"
+    ),
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),
+    ] = None,
+    lpips: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of LPIPS weights. [default: HYP_LPIPS, then ../shared/data/lpips]"
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Measure what fitting prompts gives, to the keyframe alone and jointly with what follows.
+
+    Encodes each clip with the analysis network alone (a), fitted to the keyframe (b), fitted jointly (c), and
+    jointly with tuned inter settings (d), all at one rate, beside the peers. Writes ablation.md, plots over time and
+    close-ups. What is done already is kept, so an interrupted run goes on where it was.
+
+    \b
+    Examples:
+      hyp bench ablation clips/*.mp4
+      hyp bench ablation a.mp4 --bitrate 200k --duration 4 --fit 30 --out results
+    """
+    for clip in clips:
+        check_input(clip)
+    rate, length = values.bit_rate(bitrate), values.seconds(duration, "--duration")
+    coded = "auto" if size == "auto" else values.fraction(size, "--size")
+
+    from refcodec.ablation import Ablation, ClipResult, run_ablation
+    from refcodec.ablation.writing import write_report
+    from refcodec.encoder import EncoderSettings
+    from refcodec.fitting.settings import FitSettings
+
+    settings = EncoderSettings(
+        bitrate=rate,
+        preset=preset,
+        size=coded,  # type: ignore[arg-type]  # checked by the settings
+        fit_settings=FitSettings(rounds=rounds, device=device, seed=seed),
+    )
+    chosen = () if peers == "none" else tuple(peers.split(","))
+    plan = Ablation(rate, float(length), fit, settings, chosen, every, lpips)
+    command = " ".join(["hyp", *map(shlex.quote, _shown(sys.argv[1:]))])
+    found: list[ClipResult] = []
+
+    def done(result: ClipResult) -> None:
+        # after each clip, so that a run that is ended early leaves what it has
+        found.append(result)
+        write_report(found, plan, out, command)
+
+    out.mkdir(parents=True, exist_ok=True)
+    with Progress("Ablation", enabled=not quiet) as progress:
+        run_ablation(clips, plan, cache=cache, progress=progress.update, done=done)
+    print(out / "ablation.md")
+
+
+def _shown(arguments: list[str]) -> list[str]:
+    """Return arguments without the folders of files: they tell of a machine, not of the experiment."""
+    return [Path(each).name if "/" in each else each for each in arguments]
