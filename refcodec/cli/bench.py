@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from refcodec import errors
 from refcodec.cli import values
 from refcodec.cli.files import check_input
 from refcodec.cli.progress import Progress
@@ -38,6 +39,7 @@ def ablation(
     size: Annotated[
         str, typer.Option(help="Coded size as a fraction of the source's, or auto.")
     ] = "auto",
+    variants: Annotated[str, typer.Option(help="Which of the variants a, b, c, d.")] = "abcd",
     peers: Annotated[str, typer.Option(help="Codecs to encode with, or none.")] = (
         "x264,x265,vp9,svtav1"
     ),
@@ -75,7 +77,7 @@ def ablation(
     rate, length = values.bit_rate(bitrate), values.seconds(duration, "--duration")
     coded = "auto" if size == "auto" else values.fraction(size, "--size")
 
-    from refcodec.ablation import Ablation, ClipResult, run_ablation
+    from refcodec.ablation import VARIANTS, Ablation, ClipResult, run_ablation
     from refcodec.ablation.writing import write_report
     from refcodec.encoder import EncoderSettings
     from refcodec.fitting.settings import FitSettings
@@ -86,6 +88,9 @@ def ablation(
         size=coded,  # type: ignore[arg-type]  # checked by the settings
         fit_settings=FitSettings(rounds=rounds, device=device, seed=seed),
     )
+    wanted = [each for each in VARIANTS if each.label[0] in variants]
+    if not wanted:
+        raise errors.error("HYP-E-CLI-03", element="--variants", value=variants, allowed="abcd")
     chosen = () if peers == "none" else tuple(peers.split(","))
     plan = Ablation(rate, float(length), fit, settings, chosen, every, lpips)
     command = " ".join(["hyp", *map(shlex.quote, _shown(sys.argv[1:]))])
@@ -98,7 +103,7 @@ def ablation(
 
     out.mkdir(parents=True, exist_ok=True)
     with Progress("Ablation", enabled=not quiet) as progress:
-        run_ablation(clips, plan, cache=cache, progress=progress.update, done=done)
+        run_ablation(clips, plan, variants=wanted, cache=cache, progress=progress.update, done=done)
     print(out / "ablation.md")
 
 

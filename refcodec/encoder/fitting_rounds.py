@@ -89,7 +89,7 @@ def fit_sequence(
                 distances.append(_measured(context, store, found, settings))
                 if distances[-1] < min(distances[:-1]):
                     best, kept = found, kept + 1
-                elif number + 1 >= settings.keyframe_rounds:
+                elif number >= settings.keyframe_rounds or not settings.targets:
                     break
                 if stop.exists():
                     break
