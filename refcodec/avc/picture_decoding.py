@@ -17,7 +17,7 @@ from refcodec.avc.margins import extend_margins
 from refcodec.avc.motion_vectors import derive_motion
 from refcodec.avc.reconstruction import reconstruct
 from refcodec.avc.reference_lists import ReferenceList
-from refcodec.avc.side_information import MotionField, SideInformation
+from refcodec.avc.side_information import SideInformation
 from refcodec.avc.slice_header import SliceHeader
 from refcodec.avc.slice_rows import fill_row, grown, set_scaling
 from refcodec.avc.slice_table import END_MB, B, SliceTable
@@ -58,6 +58,7 @@ class PictureDecoding:
         self.slice_count = 0
         self.references: dict[int, SlotLease] = {}
         """Leases of the pictures that this one is predicted from, by slot."""
+        self._motion_to_derive: list[tuple[int, SlotLease | None]] = []
 
     @property
     def slices(self) -> SliceTable:
@@ -71,8 +72,8 @@ class PictureDecoding:
         lists: tuple[ReferenceList, ReferenceList],
         order_count: int,
     ) -> int:
-        """(#avc.7.3.4) Parse a slice and derive its prediction modes and motion. Return the address
-        after its last macroblock.
+        """(#avc.7.3.4) Parse a slice and derive its prediction modes, and its motion where that can
+        fail. Return the address after its last macroblock.
 
         Raises HYP-E-AVC-02 to -06.
         """
@@ -87,14 +88,14 @@ class PictureDecoding:
             for picture in pictures:
                 if picture is not None and picture.lease is not None:
                     self.references[picture.slot] = picture.lease
-        colocated: MotionField | None = None
+        colocated: SlotLease | None = None
         if header.slice_type == B:
             first = lists[1][0]
             if first is None or first.lease is None:
                 raise errors.error(
                     "HYP-E-AVC-06", element="RefPicList1[0]", detail="It is the colocated picture."
                 )
-            colocated = first.lease.motion
+            colocated = first.lease
         self.slice_count += 1
         parsing = (
             cabac_slice_data if header.parameters["entropy_coding_mode_flag"] else cavlc_slice_data
@@ -102,21 +103,46 @@ class PictureDecoding:
         parsing.parse_slice_data(rbsp, header.bit_length, index, slices, self.info, self._width_mbs)
         derive_intra_modes(index, slices, self.info, self._width_mbs)
         check_intra_availability(index, slices, self.info, self._width_mbs)
-        derive_motion(index, slices, self.info, colocated, self._width_mbs)
+        self._derive_motion(index, header, colocated)
         return int(slices.parameters[index, END_MB])
 
+    def _derive_motion(self, index: int, header: SliceHeader, colocated: SlotLease | None) -> None:
+        """(#avc.8.4.1) Derive the motion of a slice; leave that to `reconstruct` where all pictures
+        that it may refer to are there, which nearly always holds: then the thread that derives
+        vectors is the one that reads them, and they stay in its cache."""
+        complete = all(
+            (self.slices.ref_picture[index, number, :active] >= 0).all()
+            for number, active in enumerate(header.num_ref_idx_active)
+        )
+        # Temporal direct prediction may need pictures that a colocated block referred to.
+        if complete and (header.slice_type != B or header.direct_spatial_mv_pred):
+            self._motion_to_derive.append((index, colocated))
+            return
+        field = None if colocated is None else _complete(colocated).motion
+        derive_motion(index, self.slices, self.info, field, self._width_mbs)
+
     def reconstruct(self) -> None:
-        """(#avc.8.3) Make the samples: prediction and residual, then the deblocking filter; not
-        before the pictures that this one is predicted from are complete."""
-        for lease in self.references.values():
-            if lease.written is not None:
-                lease.written.result()
+        """(#avc.8.3) Make the samples: motion, prediction and residual, then the deblocking filter;
+        not before the pictures that this one is predicted from are complete."""
         info, slices, store, slot = self.info, self.slices, self._pool.store, self.lease.slot
+        for index, colocated in self._motion_to_derive:
+            field = None if colocated is None else _complete(colocated).motion
+            derive_motion(index, slices, info, field, self._width_mbs)
+        for lease in self.references.values():
+            _complete(lease)
         reconstruct(info, slices, store, slot)
         deblock(info, slices, store, slot)
         extend_margins(store, slot)
         self.references.clear()
+        self._motion_to_derive.clear()
 
     def release(self) -> None:
         """Give the arrays back: `info` and `slices` are not needed any more."""
         self._workspaces.append(self._workspace)
+
+
+def _complete(lease: SlotLease) -> SlotLease:
+    """Wait until the picture in a slot is complete."""
+    if lease.written is not None:
+        lease.written.result()
+    return lease

@@ -7,6 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from refcodec.avc.picture_decoding import PictureDecoding
 
+WAITING = 2
+"""Threads beside those that the caller asks for. Of a group of pictures some always wait for
+others, and would keep the next one, which could begin, from a thread."""
+AHEAD = 4
+"""Pictures in the works beyond a picture for each thread asked for: so far ahead is parsed."""
+
 
 class ReconstructionQueue:
     """Reconstructs pictures: at once with one thread, else in threads, each picture when those that
@@ -14,10 +20,12 @@ class ReconstructionQueue:
 
     def __init__(self, threads: int) -> None:
         self._pool = (
-            ThreadPoolExecutor(threads, thread_name_prefix="reconstruct") if threads > 1 else None
+            ThreadPoolExecutor(threads + WAITING, thread_name_prefix="reconstruct")
+            if threads > 1
+            else None
         )
         self._pending: deque[Future[None]] = deque()
-        self.depth = threads + 1 if threads > 1 else 0
+        self.depth = threads + AHEAD if threads > 1 else 0
         """Pictures that may be in the works beside the one that is being parsed."""
 
     def submit(self, decoding: PictureDecoding, *, keep: bool) -> None:
