@@ -18,6 +18,7 @@ from refcodec.fitting.settings import FitSettings
 from refcodec.generator import estimate_bits
 from refcodec.generator.prompt import Latents, settle
 from refcodec.picture import Picture
+from refcodec.twin.integer_network import Arithmetic
 from refcodec.twin.keyframe import KeyframeTwin
 from refcodec.twin.planes import Planes, planes_of
 
@@ -134,7 +135,7 @@ class _Search:
             case.q,
             case.start.hyper,
             device=settings.device,
-            exact=False,
+            arithmetic=Arithmetic.FAST,
             checkpoints=work.samples > _CHECKPOINTED,
         )
         start = torch.from_numpy(case.start.values.astype(np.float32))[None].to(settings.device)

@@ -2,12 +2,14 @@
 
 The derivative of requantise is multiplier / 2^shift inside the declared range and zero where it saturates
 (the straight-through estimate); that of a table is the slope of its central difference; every other operator is
-exact. Nothing but masks of what saturates is kept for the backward pass.
+exact. Nothing but masks of what saturates is kept for the backward pass. Without rounding, in smooth arithmetic,
+the gradient is the derivative of the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import torch
@@ -19,6 +21,19 @@ from refcodec.intnet.graph import CONVOLUTIONS, Network, Node
 
 _NODES_A_PART = 10
 """Nodes between two checkpoints: about two residual blocks."""
+
+
+class Arithmetic(Enum):
+    """How networks compute.
+
+    EXACT: the values of the integer evaluators, sample for sample.
+    FAST: binary32 also where products exceed 2^24, so that a few values of ten thousand differ by 1.
+    SMOOTH: neither rounded nor looked up: requantised values keep their fractions, tables are interpolated.
+    """
+
+    EXACT = "exact"
+    FAST = "fast"
+    SMOOTH = "smooth"
 
 
 def _limited(y: Tensor, lo: int, hi: int) -> tuple[Tensor, Tensor | None]:
@@ -33,34 +48,35 @@ def _limited(y: Tensor, lo: int, hi: int) -> tuple[Tensor, Tensor | None]:
 class _Scaling:
     """(#net.requantise) The multiplier, shift and range of a node on one device."""
 
-    def __init__(self, node: Node, device: torch.device) -> None:
+    def __init__(self, node: Node, device: torch.device, dtype: torch.dtype) -> None:
         assert node.multiplier is not None
         multiplier = torch.from_numpy(node.multiplier.astype("float64")).view(1, -1, 1, 1)
         self.slope = (multiplier / 2.0**node.shift).to(device)
-        self.slope32 = self.slope.float()
+        self.slope_like = self.slope.to(dtype)
         self.half = 0.5 if node.shift else 0.0
         self.lo, self.hi = node.lo, node.hi
 
-    def apply(self, x: Tensor, exact: bool) -> tuple[Tensor, Tensor | None]:
-        """Requantise whole numbers; x is overwritten where `exact` is false. Products stay below 2^39, so
-        binary64 is exact; in binary32 a few values of ten thousand differ by 1."""
-        if exact:
-            y = x.double().mul_(self.slope).add_(self.half).floor_().float()
+    def apply(self, x: Tensor, arithmetic: Arithmetic) -> tuple[Tensor, Tensor | None]:
+        """Requantise; x may be overwritten. Products stay below 2^39, so binary64 is exact."""
+        if arithmetic is Arithmetic.EXACT:
+            y = x.double().mul_(self.slope).add_(self.half).floor_().to(x.dtype)
+        elif arithmetic is Arithmetic.FAST:
+            y = x.mul_(self.slope_like).add_(self.half).floor_()
         else:
-            y = x.mul_(self.slope32).add_(self.half).floor_()
+            y = x.mul_(self.slope_like)
         return _limited(y, self.lo, self.hi)
 
 
 class _Convolution:
     """(#net.convolution) A convolution and its requantisation."""
 
-    def __init__(self, node: Node, device: torch.device) -> None:
+    def __init__(self, node: Node, device: torch.device, dtype: torch.dtype) -> None:
         assert node.weight is not None and node.bias is not None
         self.kind = node.op
-        self.scaling = _Scaling(node, device)
-        self.weight = torch.from_numpy(node.weight.astype("float32")).to(device)
-        self.bias = torch.from_numpy(node.bias.astype("float32")).to(device)
-        slope = self.scaling.slope32.view(-1, *[1] * (self.weight.dim() - 1))
+        self.scaling = _Scaling(node, device, dtype)
+        self.weight = torch.from_numpy(node.weight.astype("float32")).to(device, dtype)
+        self.bias = torch.from_numpy(node.bias.astype("float32")).to(device, dtype)
+        slope = self.scaling.slope_like.view(-1, *[1] * (self.weight.dim() - 1))
         # the adjoint of the convolution and of the scaling together
         back = self.weight * slope
         if self.kind == "conv1x1":
@@ -95,8 +111,8 @@ def _masked(gradient: Tensor, inside: Tensor | None) -> Tensor:
 
 class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, convolution: _Convolution, exact: bool) -> Tensor:
-        y, inside = convolution.scaling.apply(convolution.forward(x), exact)
+    def forward(ctx: Any, x: Tensor, convolution: _Convolution, arithmetic: Arithmetic) -> Tensor:
+        y, inside = convolution.scaling.apply(convolution.forward(x), arithmetic)
         ctx.convolution = convolution
         ctx.save_for_backward(*([] if inside is None else [inside]))
         return y
@@ -109,8 +125,8 @@ class _Convolve(torch.autograd.Function):
 
 class _Requantise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scaling: _Scaling, exact: bool) -> Tensor:
-        y, inside = scaling.apply(x if exact else x.clone(), exact)
+    def forward(ctx: Any, x: Tensor, scaling: _Scaling, arithmetic: Arithmetic) -> Tensor:
+        y, inside = scaling.apply(x.clone(), arithmetic)
         ctx.scaling = scaling
         ctx.save_for_backward(*([] if inside is None else [inside]))
         return y
@@ -118,7 +134,7 @@ class _Requantise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         inside = next(iter(ctx.saved_tensors), None)
-        return _masked(gradients[0] * ctx.scaling.slope32, inside), None, None
+        return _masked(gradients[0] * ctx.scaling.slope_like, inside), None, None
 
 
 class _Add(torch.autograd.Function):
@@ -135,14 +151,20 @@ class _Add(torch.autograd.Function):
 
 
 class _Lookup:
-    def __init__(self, node: Node, lo: int, device: torch.device) -> None:
+    def __init__(self, node: Node, lo: int, device: torch.device, dtype: torch.dtype) -> None:
         assert node.table is not None
-        self.table = torch.from_numpy(node.table.astype("float32")).to(device)
+        self.table = torch.from_numpy(node.table.astype("float32")).to(device, dtype)
         self.lo = lo
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(#net.lookup) Value of the table, slope of its central difference."""
+    def __call__(self, x: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """(#net.lookup) Value of the table, slope of its central difference; in smooth arithmetic the line
+        through two neighbours."""
         table = self.table
+        if arithmetic is Arithmetic.SMOOTH:
+            place = (x - self.lo).clamp(0, len(table) - 1)
+            left = place.detach().floor().long().clamp(max=max(len(table) - 2, 0))
+            right = (left + 1).clamp(max=len(table) - 1)
+            return table[left] + (place - left) * (table[right] - table[left])
         index = (x.detach() - self.lo).long()
         below, above = (index - 1).clamp(min=0), (index + 1).clamp(max=len(table) - 1)
         slope = (table[above] - table[below]) / (above - below).clamp(min=1)
@@ -150,26 +172,35 @@ class _Lookup:
 
 
 class NetworkTwin:
-    """One network on one device. Evaluates float32 tensors (N,C,H,W) of whole numbers."""
+    """One network on one device. Evaluates tensors (N,C,H,W) of whole numbers, of type `dtype`: binary32 holds them
+    exactly; binary64 is for finite differences."""
 
-    def __init__(self, network: Network, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        network: Network,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.network, self.device = network, torch.device(device)
         self._prepared: dict[str, Any] = {}
         for node in network.nodes:
             if node.op in CONVOLUTIONS:
-                self._prepared[node.output] = _Convolution(node, self.device)
+                self._prepared[node.output] = _Convolution(node, self.device, dtype)
             elif node.op == "requantise":
-                self._prepared[node.output] = _Scaling(node, self.device)
+                self._prepared[node.output] = _Scaling(node, self.device, dtype)
             elif node.op == "lookup":
                 lo, _ = network.declared(node.inputs[0])
-                self._prepared[node.output] = _Lookup(node, lo, self.device)
+                self._prepared[node.output] = _Lookup(node, lo, self.device, dtype)
 
     def __call__(
-        self, inputs: Mapping[str, Tensor], *, exact: bool = True, checkpoints: bool = False
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        arithmetic: Arithmetic = Arithmetic.EXACT,
+        checkpoints: bool = False,
     ) -> dict[str, Tensor]:
         """(#net.evaluation) Return the outputs by name.
 
-        exact: the values of the integer evaluators, sample for sample; else nearly so, and faster
         checkpoints: keep values at a few places only and evaluate again in the backward pass
         """
         values = dict(inputs)
@@ -185,7 +216,7 @@ class NetworkTwin:
             def run(
                 *given: Tensor, part: Any = part, needed: Any = needed, kept: Any = kept
             ) -> Any:
-                found = self._part(part, dict(zip(needed, given, strict=True)), exact)
+                found = self._part(part, dict(zip(needed, given, strict=True)), arithmetic)
                 return tuple(found[name] for name in kept)
 
             given = [values[name] for name in needed]
@@ -198,19 +229,19 @@ class NetworkTwin:
         return {name: values[name] for name in self.network.outputs}
 
     def _part(
-        self, nodes: Sequence[Node], values: dict[str, Tensor], exact: bool
+        self, nodes: Sequence[Node], values: dict[str, Tensor], arithmetic: Arithmetic
     ) -> dict[str, Tensor]:
         for node in nodes:
             x = [values[name] for name in node.inputs]
-            values[node.output] = self._node(node, x, exact)
+            values[node.output] = self._node(node, x, arithmetic)
         return values
 
-    def _node(self, node: Node, x: list[Tensor], exact: bool) -> Tensor:
+    def _node(self, node: Node, x: list[Tensor], arithmetic: Arithmetic) -> Tensor:
         prepared = self._prepared.get(node.output)
         if node.op in CONVOLUTIONS:
-            return _apply(_Convolve, x[0], prepared, exact)
+            return _apply(_Convolve, x[0], prepared, arithmetic)
         if node.op == "requantise":
-            return _apply(_Requantise, x[0], prepared, exact)
+            return _apply(_Requantise, x[0], prepared, arithmetic)
         if node.op == "add":
             return _apply(_Add, x[0], x[1], node.lo, node.hi)
         if node.op == "concat":
@@ -223,7 +254,7 @@ class NetworkTwin:
             return functional.pixel_unshuffle(x[0], node.factor)
         if node.op == "lookup":
             assert prepared is not None
-            looked_up: Tensor = prepared(x[0])
+            looked_up: Tensor = prepared(x[0], arithmetic)
             return looked_up
         return x[0][:, :, : x[1].shape[2], : x[1].shape[3]]
 

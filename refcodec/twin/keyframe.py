@@ -13,14 +13,14 @@ from torch.nn import functional
 from refcodec.generator import GeneratorModel
 from refcodec.generator.contract import LATENT_LIMIT, MEAN_LIMIT, QPLANE, SCALE_INDEX_LIMIT
 from refcodec.generator.prompt import first_pass_mask
-from refcodec.twin.integer_network import NetworkTwin
+from refcodec.twin.integer_network import Arithmetic, NetworkTwin
 from refcodec.twin.planes import Planes
 from refcodec.twin.rate import laplace_bits
 
 
-def _through(whole: Tensor, x: Tensor) -> Tensor:
-    """Return the values of `whole` with the gradient of `x`."""
-    return whole.detach() + (x - x.detach())
+def round_through(x: Tensor) -> Tensor:
+    """Round half up with the gradient of the identity."""
+    return torch.floor(x.detach() + 0.5) + (x - x.detach())
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,17 @@ class KeyframeTwin:
         hyper: NDArray[np.int16],
         *,
         device: torch.device | str = "cpu",
-        exact: bool = True,
+        arithmetic: Arithmetic = Arithmetic.EXACT,
         checkpoints: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`hyper`: the hyper-latents (Cz,hh,hw), held constant; `exact`, `checkpoints` as of NetworkTwin.
-        Raises HYP-E-GEN-03 with the sizes' limits."""
+        """`hyper`: the hyper-latents (Cz,hh,hw), held constant; `arithmetic`, `checkpoints`, `dtype` as of
+        NetworkTwin. In smooth arithmetic latents are not rounded either."""
         self.model, self.q, self.device = model, q, torch.device(device)
-        self._exact, self._checkpoints = exact, checkpoints
+        self._arithmetic, self._checkpoints, self._dtype = arithmetic, checkpoints, dtype
         self.networks = {
-            name: NetworkTwin(network, device) for name, network in model.file.networks.items()
+            name: NetworkTwin(network, device, dtype)
+            for name, network in model.file.networks.items()
         }
         self.hyper = self._tensor(hyper)[None]
         self.gain = self._tensor(model.contract.gain[q]).view(1, -1, 1, 1)
@@ -70,7 +72,10 @@ class KeyframeTwin:
             self.hyper_bits = float((bits * (scale > 0)).sum())
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32)).to(self.device)
+        return torch.from_numpy(array.astype(np.float32)).to(self.device, self._dtype)
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        return x if self._arithmetic is Arithmetic.SMOOTH else round_through(x)
 
     def _run(self, name: str, **inputs: Tensor) -> Tensor:
         return self._outputs(name, **inputs)[self.networks[name].network.outputs[0]]
@@ -81,10 +86,12 @@ class KeyframeTwin:
         for item in twin.network.inputs:
             if item.name == QPLANE:
                 size = next(iter(inputs.values())).shape[2:]
-                given[QPLANE] = torch.full((1, 1, *size), float(self.q), device=self.device)
+                given[QPLANE] = torch.full(
+                    (1, 1, *size), float(self.q), dtype=self._dtype, device=self.device
+                )
             elif item.name in inputs:
                 given[item.name] = inputs[item.name].clamp(item.lo, item.hi)
-        return twin(given, exact=self._exact, checkpoints=self._checkpoints)
+        return twin(given, arithmetic=self._arithmetic, checkpoints=self._checkpoints)
 
     def _statistics(self, output: Tensor) -> tuple[Tensor, Tensor]:
         count = self.model.latent_channels
@@ -96,32 +103,26 @@ class KeyframeTwin:
 
         Where the scale index is 0 the value is its mean's integer part, as a decoder infers it.
         """
-        return self.render_rounded(_through(torch.floor(values + 0.5), values), None)
-
-    def render_rounded(self, rounded: Tensor, at: Tensor | None) -> Rendering:
-        """As `render`, of latents that are rounded in some way, gradients included; `at`: real-valued latents
-        whose rate is taken in place of theirs."""
-        rounded = rounded.clamp(-LATENT_LIMIT, LATENT_LIMIT)
+        rounded = self._rounded(values).clamp(-LATENT_LIMIT, LATENT_LIMIT)
         _, channels, height, width = rounded.shape
         features = self.features[:, :, :height, :width]
         mask = torch.from_numpy(first_pass_mask(channels, height, width))[None].to(self.device)
         mean_a, scale_a = self._statistics(self._run("context_a", hyper_features=features))
-        first = torch.where(scale_a > 0, rounded, _through(torch.floor(mean_a + 0.5), mean_a))
+        first = torch.where(scale_a > 0, rounded, self._rounded(mean_a))
         known = first * mask
         out = self._run("context_b", hyper_features=features, first_pass_values=known)
         mean_b, scale_b = self._statistics(out)
-        second = torch.where(scale_b > 0, rounded, _through(torch.floor(mean_b + 0.5), mean_b))
+        second = torch.where(scale_b > 0, rounded, self._rounded(mean_b))
         mean, scale = torch.where(mask, mean_a, mean_b), torch.where(mask, scale_a, scale_b)
         decoded = torch.where(mask, first, second)
-        counted = decoded if at is None else at
-        bits = (laplace_bits(counted, mean, scale) * (scale > 0)).sum() + self.hyper_bits
+        bits = (laplace_bits(decoded, mean, scale) * (scale > 0)).sum() + self.hyper_bits
         luma, chroma = self.picture(decoded)
         return Rendering(bits, luma, chroma, decoded)
 
     def picture(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """(#gen.process) Return luma and chroma code values of whole latents (1,C,h,w)."""
         scaled = values * self.gain / 64
-        latents = _through(torch.floor(scaled + 0.5), scaled).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+        latents = self._rounded(scaled).clamp(-LATENT_LIMIT, LATENT_LIMIT)
         made = self._outputs("stage1", latents=latents)
         planes = self._run("stage2", **made)
         luma = functional.pixel_shuffle(planes[:, :16], 4)

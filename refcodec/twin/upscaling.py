@@ -71,12 +71,3 @@ def _scaled(plane: Tensor, down: Tensor, across: Tensor, mode: Mode) -> Tensor:
     kind = plane.dtype
     wide = plane @ across.to(kind).T
     return clip(shift_right(down.to(kind) @ wide, _SHIFT, mode), mode)
-
-
-def cropped(planes: Planes, width: int, height: int) -> Planes:
-    """Return the top left `width` x `height` (even) samples of a picture: the coded size of the macroblock grid."""
-    return Planes(
-        planes.y[..., :height, :width],
-        planes.cb[..., : height // 2, : width // 2],
-        planes.cr[..., : height // 2, : width // 2],
-    )
