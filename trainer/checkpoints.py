@@ -10,7 +10,6 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
-from refcodec.container.atomic import output_file
 from trainer.networks import Architecture, Generator
 
 
@@ -24,6 +23,9 @@ def load_averaged(path: Path) -> Generator:
 
 def save_weights(model: Generator, path: Path) -> None:
     """Write the parameters in float16 with the architecture: enough to go on training, a tenth of a checkpoint."""
+    # The container's package needs more than training does.
+    from refcodec.container.atomic import output_file
+
     tensors = {
         name: value.detach().cpu().numpy().astype(np.float16 if value.dim() else np.float32)
         for name, value in model.state_dict().items()

@@ -11,7 +11,10 @@ from trainer.networks import Architecture
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a run; `steps` and `decay_steps` may grow when it is resumed."""
+    """Everything that determines a run; `steps` and `decay_steps` may grow when it is resumed.
+
+    A run that is quantised from step 0 starts from weights whose activation steps were learned before.
+    """
 
     seed: int = 1
     batch: int = 6

@@ -255,7 +255,7 @@ class Run:
             if file.tell() == 0:
                 writer.writerow(CURVE_FIELDS)
             while self.step < s.steps and time.monotonic() - began < seconds:
-                if self.step == s.quantised_from:
+                if self.step == s.quantised_from > 0:
                     self.begin_quantised(stream)
                 self.train_step(stream.next())
                 self.seconds = before + time.monotonic() - began
