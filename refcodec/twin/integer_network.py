@@ -68,7 +68,7 @@ class _Scaling:
 
 
 class _Convolution:
-    """(#net.convolution) A convolution and its requantisation."""
+    """(#net.conv1x1) A convolution and its requantisation."""
 
     def __init__(self, node: Node, device: torch.device, dtype: torch.dtype) -> None:
         assert node.weight is not None and node.bias is not None
