@@ -14,12 +14,22 @@ from refcodec.cli import values
 from refcodec.cli.files import check_input
 from refcodec.cli.progress import Progress
 
-app = typer.Typer(no_args_is_help=True, help="Run the experiments behind docs/results.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Run the experiments behind docs/results.
+
+    \b
+    Examples:
+      hyp bench ablation clips/*.mp4    what fitting prompts gives, variant by variant
+    """,
+)
 
 
 @app.callback()
 def bench() -> None:
-    """Run the experiments behind docs/results."""
+    # makes a group of what would be a lone command
+    pass
 
 
 @app.command("ablation")
