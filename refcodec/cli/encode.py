@@ -12,6 +12,7 @@ from refcodec.cli import values
 from refcodec.cli.files import check_input, check_output
 from refcodec.cli.progress import Progress
 from refcodec.cli.reporting import print_json
+from refcodec.wording import counted
 
 if TYPE_CHECKING:
     from refcodec.encoder import EncodeReport
@@ -150,8 +151,8 @@ def _lines(report: EncodeReport) -> list[str]:
     )
     lines = [
         f"{report.target}: {report.size} bytes, {values.rate_text(report.rate)}{aim}",
-        f"  {report.picture_count} pictures, {values.clock(report.duration)}, {shown} coded at {coded}",
-        f"  {len(report.segments)} segments, {generated} of them with a generated keyframe",
+        f"  {counted(report.picture_count, 'picture')}, {values.clock(report.duration)}, {shown} coded at {coded}",
+        f"  {counted(len(report.segments), 'segment')}, {generated} of them with a generated keyframe",
         "  " + ", ".join(f"{name} {values.rate_text(rate)}" for name, rate in parts if rate),
         f"  {report.elapsed:.1f} s, {report.segment_encodes} segment encodes",
     ]

@@ -12,6 +12,7 @@ import typer
 from refcodec.cli.files import check_input, check_output
 from refcodec.cli.progress import Progress
 from refcodec.cli.reporting import REJECTED
+from refcodec.wording import counted
 
 
 class _Watched(FileIO):
@@ -58,7 +59,7 @@ def export(
     with Progress("Exporting", enabled=not quiet) as progress, _Watched(file, progress) as source:
         report = export_mp4(source, target, model=generator)
     if not quiet:
-        print(f"{target}: {target.stat().st_size} bytes, {report.pictures} pictures")
+        print(f"{target}: {target.stat().st_size} bytes, {counted(report.pictures, 'picture')}")
     for left_out in report.left_out:
         print(f"note: {left_out}", file=sys.stderr)
     if not report.intact:

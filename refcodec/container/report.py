@@ -7,6 +7,7 @@ from typing import Any
 
 from refcodec.container.structures import type_name
 from refcodec.errors import HypError
+from refcodec.wording import counted
 
 LONGEST_LIST = 1000
 """Entries of each kind that a report keeps; it goes on counting after them."""
@@ -44,7 +45,7 @@ class Loss:
         if self.segment is not None:
             parts.append(f", segment {self.segment}")
         if self.pictures:
-            parts.append(f", {self.pictures} pictures")
+            parts.append(f", {counted(self.pictures, 'picture')}")
         parts.append(f"; {self.error}")
         return "".join(parts)
 
@@ -106,8 +107,8 @@ class DamageReport:
     def __str__(self) -> str:
         """One line a loss and a finding, after a line with the counts."""
         lines = [
-            f"{self.segments_intact} segments intact, {self.segments_damaged} damaged; "
-            f"{self.pictures_read} pictures read, {self.pictures_lost} known to be lost"
+            f"{counted(self.segments_intact, 'segment')} intact, {self.segments_damaged} damaged; "
+            f"{counted(self.pictures_read, 'picture')} read, {self.pictures_lost} known to be lost"
         ]
         lines += [f"  {loss}" for loss in self.losses]
         lines += [f"  {finding}" for finding in self.findings]

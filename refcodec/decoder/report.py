@@ -7,6 +7,7 @@ from typing import Any
 
 from refcodec.container.report import LONGEST_LIST, DamageReport
 from refcodec.errors import HypError
+from refcodec.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class SegmentLoss:
         }
 
     def __str__(self) -> str:
-        return f"segment {self.segment}: {self.pictures} pictures lost; {self.error}"
+        return f"segment {self.segment}: {counted(self.pictures, 'picture')} lost; {self.error}"
 
 
 @dataclass(slots=True)
@@ -81,7 +82,9 @@ class DecodeReport:
 
     def __str__(self) -> str:
         """One line with the counts, then one a loss."""
-        lines = [f"{self.pictures} pictures of {self.segments} segments decoded"]
+        lines = [
+            f"{counted(self.pictures, 'picture')} of {counted(self.segments, 'segment')} decoded"
+        ]
         if self.pictures_lost:
             lines[0] += f", {self.pictures_lost} lost"
         lines += [f"  {loss}" for loss in self.losses]
