@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from refcodec.encoder.settings import EncoderSettings
 
-TUNED: tuple[tuple[str, str], ...] = (("deblock", "-1,-1"), ("psy-rd", "1.2,0.15"))
+TUNED: tuple[tuple[str, str], ...] = (("deblock", "-2,-2"), ("aq-strength", "0.5"))
 """x264 parameters of variant d (docs/decisions/0014)."""
 
 
