@@ -23,8 +23,8 @@ CHECKED_CACHE = ROOT / "out/numba-boundscheck"
 apart."""
 
 SECONDS_LIMIT = 20.0
-START_LIMIT = 600.0
-"""Seconds that a worker may take to compile everything."""
+START_LIMIT = 1800.0
+"""Seconds that a worker may take to compile everything, beside whatever else the machine does."""
 
 CRASH, HANG = "crash", "hang"
 
