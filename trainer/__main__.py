@@ -137,14 +137,16 @@ def export(
     ),
 ) -> None:
     """Write the integer model file and, beside it, the analysis weights."""
-    from trainer.checkpoints import load_averaged, save_weights
+    from refcodec.encoder.analysis import Trade
+    from trainer.checkpoints import load_averaged, load_trade, save_weights
     from trainer.export import export_analysis, export_model
 
     model = load_averaged(run / "checkpoint.pt")
     if weights:
         save_weights(model, weights)
-    export_model(model, out)
-    export_analysis(model, out.with_suffix(".analysis.safetensors"))
+    export_model(model, out, out.stem)
+    trade = Trade(**load_trade(run / "checkpoint.pt"))
+    export_analysis(model, out.with_suffix(".analysis.safetensors"), trade)
 
 
 if __name__ == "__main__":

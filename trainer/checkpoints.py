@@ -21,6 +21,12 @@ def load_averaged(path: Path) -> Generator:
     return model.eval()
 
 
+def load_trade(path: Path) -> dict[str, float]:
+    """Return `at_finest` and `octaves` of the run that wrote a checkpoint."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: float(value) for name, value in state["trade"].items()}
+
+
 def save_weights(model: Generator, path: Path) -> None:
     """Write the parameters in float16 with the architecture: enough to go on training, a tenth of a checkpoint."""
     # The container's package needs more than training does.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from safetensors.numpy import save
 from torch import nn
 
 from refcodec.container.atomic import output_file
+from refcodec.encoder.analysis import Trade
 from refcodec.intnet.graph import Network, NetworkInput, Node
 from refcodec.intnet.model_file import write_model_file
 from trainer.graph import Conv, Range, Step, Value
@@ -194,11 +195,12 @@ def export_model(model: Generator, path: Path, name: str = "core") -> bytes:
     )
 
 
-def export_analysis(model: Generator, path: Path) -> None:
-    """Write the analysis networks' weights, float16, under their module names."""
+def export_analysis(model: Generator, path: Path, trade: Trade) -> None:
+    """Write the analysis networks' weights, float16, under their module names, with the trade of the training."""
     tensors = {}
     for part in ("analysis", "hyper_analysis"):
         for key, value in getattr(model, part).state_dict().items():
             tensors[f"{part}.{key}"] = value.detach().cpu().numpy().astype(np.float16)
     with output_file(path) as file:
-        file.write(save({k: tensors[k] for k in sorted(tensors)}))
+        metadata = {name: repr(value) for name, value in asdict(trade).items()}
+        file.write(save({k: tensors[k] for k in sorted(tensors)}, metadata))

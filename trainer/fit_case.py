@@ -20,6 +20,7 @@ import numpy as np
 from refcodec.fitting.case import CodedPictures, FitCase, load_case
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator import bundled, load_model
+from refcodec.generator.model import find_model
 
 
 def make_case(source: Path, coded: Path, number: int, start: float) -> FitCase:
@@ -28,7 +29,9 @@ def make_case(source: Path, coded: Path, number: int, start: float) -> FitCase:
     Raises the errors of reading either; ValueError when the segment has no generated keyframe.
     """
     from refcodec.container import Segment, open_reader
+    from refcodec.encoder.analysis import load_analyser
     from refcodec.encoder.media_source import MediaSource
+    from refcodec.encoder.prompts import analysis_path
     from refcodec.encoder.resizing import CodedSize, to_grid
 
     reader = open_reader(coded)
@@ -41,7 +44,7 @@ def make_case(source: Path, coded: Path, number: int, start: float) -> FitCase:
     keyframe = segment.keyframe
     if not keyframe.prompt_data:
         raise ValueError(f"segment {number} has a coded keyframe")
-    model = bundled(header.generator_id, bytes(header.model_digest))
+    path, model = find_model(header.generator_id, bytes(header.model_digest))
     size = CodedSize(header.coded_width, header.coded_height)
     latents = model.decode_prompt(
         keyframe.prompt_data,
@@ -59,7 +62,8 @@ def make_case(source: Path, coded: Path, number: int, start: float) -> FitCase:
     rate = header.tick_denominator / (header.tick_numerator * max(1, header.picture_duration))
     units = tuple(tuple(map(bytes, unit.nal_units)) for unit in segment.access_units)
     coded_pictures = CodedPictures(tuple(map(bytes, header.parameter_sets)), units)
-    return FitCase(model, keyframe.prompt_scale_index, latents, originals, rate, coded_pictures)
+    q, trade = keyframe.prompt_scale_index, load_analyser(analysis_path(path)).trade
+    return FitCase(model, q, trade.at(q), latents, originals, rate, coded_pictures)
 
 
 def run_case(case: FitCase, settings: FitSettings) -> dict[str, float]:

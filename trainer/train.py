@@ -159,6 +159,10 @@ class Run:
                 "step": self.step,
                 "seconds": self.seconds,
                 "architecture": self.settings.architecture.as_dict(),
+                "trade": {
+                    "at_finest": self.settings.trade_at_finest,
+                    "octaves": self.settings.trade_octaves,
+                },
             },
             temporary,
         )

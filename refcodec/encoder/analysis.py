@@ -12,7 +12,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import safe_open
 
 from refcodec.picture import Picture
 
@@ -59,10 +59,24 @@ def sample_planes(picture: Picture) -> Float:
 
 
 @dataclass(frozen=True)
+class Trade:
+    """What the networks were trained to weigh: a distortion of 1 is worth `at_finest` bits per luma sample at
+    prompt_scale_index 0, and half as much every 63 / `octaves` indices."""
+
+    at_finest: float = 8.0
+    octaves: float = 6.5
+
+    def at(self, q: int) -> float:
+        """Return the bits per luma sample that a distortion of 1 is worth at prompt_scale_index q."""
+        return float(self.at_finest * 2 ** (-q / 63 * self.octaves))
+
+
+@dataclass(frozen=True)
 class Analyser:
     """The trained analysis networks; weights by module name, float32."""
 
     weights: dict[str, Float]
+    trade: Trade = Trade()
 
     def _conv(self, name: str, x: Float) -> Float:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
@@ -130,7 +144,11 @@ def _plane(q: int, like: Float) -> Float:
 @lru_cache(maxsize=4)
 def load_analyser(path: Path) -> Analyser:
     """Read analysis weights from a safetensors file."""
-    return Analyser({k: v.astype(np.float32) for k, v in load_file(path).items()})
+    with safe_open(path, "numpy") as file:
+        weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+        about = file.metadata() or {}
+    trade = {name: float(about[name]) for name in ("at_finest", "octaves") if name in about}
+    return Analyser(weights, Trade(**trade))
 
 
 def bundled_analyser() -> Analyser:

@@ -108,14 +108,16 @@ def segment_case(
 ) -> FitCase:
     """Return the case of a coded segment with a generated keyframe; without targets only that of its keyframe."""
     assert segment.prompt_data is not None
-    model = prompter(model_path).model
+    maker = prompter(model_path)
+    model = maker.model
     size, q = pictures.size, segment.prompt_scale_index
     start = model.decode_prompt(
         segment.prompt_data, q, size.grid_width // 16, size.grid_height // 16
     )
     if not settings.targets:
-        return FitCase(model, q, start, {0: pictures.first()}, rate, None)
-    return FitCase(model, q, start, dict(enumerate(pictures)), rate, coded_pictures(segment))
+        return FitCase(model, q, maker.trade.at(q), start, {0: pictures.first()}, rate, None)
+    coded = coded_pictures(segment)
+    return FitCase(model, q, maker.trade.at(q), start, dict(enumerate(pictures)), rate, coded)
 
 
 def coded_pictures(segment: CodedSegment) -> CodedPictures:

@@ -172,7 +172,7 @@ def _measured(
     def jobs() -> Iterator[MeasureJob]:
         for number in numbers:
             yield MeasureJob(
-                store.segment(number), coding.results[number], context.settings.model, settings
+                store.segment(number), coding.results[number], _model(coding, number), settings
             )
 
     total = 0.0
@@ -199,3 +199,8 @@ def _interrupt_creates(stop: Path) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _model(coding: Coding, number: int) -> Path | None:
+    choice = coding.choices[number]
+    return None if choice is None else choice.model

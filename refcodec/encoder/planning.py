@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 from refcodec.encoder import keyframe_choice, rung_choice
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
+from refcodec.encoder.prompts import FINE_FROM, fine_model
 from refcodec.encoder.rate_control import initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
 from refcodec.encoder.rung_choice import RungChoice
@@ -36,7 +38,7 @@ class Planner:
         self._settings = context.settings
         self._counts = context.survey.segment_pictures
         self._stores: dict[Fraction, PictureStore] = {}
-        self._prompt_sizes: tuple[CodedSize, keyframe_choice.PromptSizes] | None = None
+        self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
         self.rungs = rung_choice.candidates(self._about, context.settings)
         self._video_bits = (
             None if target_size is None else 8 * max(1.0, target_size - context.survey.side_size)
@@ -175,19 +177,21 @@ class Planner:
         if self._video_bits is None:
             assert settings.quality is not None
             return PromptChoice(quality_to_prompt_scale_index(settings.quality), settings.model)
-        if self._prompt_sizes is None:
-            store = self.store(rung)
+        bits = self._prompt_share * self._video_bits / len(self._counts)
+        model = settings.model
+        if model is None and bits >= FINE_FROM * size.samples:
+            model = fine_model()
+        if model not in self._prompt_sizes:
             sizes = keyframe_choice.measure_prompt_sizes(
-                store,
+                self.store(rung),
                 keyframe_choice.sampled_segments(len(self._counts)),
-                settings.model,
+                model,
                 self._context.pool,
             )
-            self._prompt_sizes = self.size(rung), sizes
-        measured, sizes = self._prompt_sizes
-        bits = self._prompt_share * self._video_bits / len(self._counts)
+            self._prompt_sizes[model] = self.size(rung), sizes
+        measured, sizes = self._prompt_sizes[model]
         # At one index the bits are in proportion to the samples.
-        return PromptChoice(sizes.index(bits * measured.samples / size.samples), settings.model)
+        return PromptChoice(sizes.index(bits * measured.samples / size.samples), model)
 
     def _bits_of_quality(self, numbers: tuple[int, ...]) -> float:
         """Return bits per picture at full size with coded keyframes, at the quality's rate factor (trials)."""

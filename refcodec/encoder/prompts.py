@@ -10,11 +10,15 @@ from refcodec import generator
 from refcodec.encoder import analysis
 from refcodec.encoder.refinement import Refined, refine
 from refcodec.generator import GeneratorModel
+from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents, settle
 from refcodec.picture import Picture
 
 CORE_GENERATOR_ID = 1
 ANALYSIS_SUFFIX = ".analysis.safetensors"
+FINE_FROM = 0.17
+"""Bits of a prompt per luma sample from which the second bundled model gives better pictures than the first, which
+was not trained for so many (docs/results/core-generator.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Prompter:
             self.model = generator.load_model(model_path)
             self._analyser = analysis.load_analyser(analysis_path(model_path))
 
+    @property
+    def trade(self) -> analysis.Trade:
+        """What the model was trained to weigh."""
+        return self._analyser.trade
+
     def bits(self, picture: Picture, q: int) -> float:
         """Return the estimated size of the prompt of a picture (grid size) in bits."""
         z, v = self._analyser.analyse(picture, q, self.model.contract.gain)
@@ -60,7 +69,7 @@ class Prompter:
         settled = settle(self.model, q, z, v)
         costs = None
         if refinement is not None:
-            refined = _refine(self.model, picture, q, settled, refinement)
+            refined = _refine(self.model, picture, q, settled, self.trade.at(q), refinement)
             settled = settle(self.model, q, refined.latents.hyper, refined.latents.values)
             costs = refined.cost_before, refined.cost_after
         data = generator.encode_prompt(self.model, q, settled.hyper, settled.values)
@@ -70,7 +79,12 @@ class Prompter:
 
 
 def _refine(
-    model: GeneratorModel, picture: Picture, q: int, start: Latents, refinement: Refinement
+    model: GeneratorModel,
+    picture: Picture,
+    q: int,
+    start: Latents,
+    trade: float,
+    refinement: Refinement,
 ) -> Refined:
     # One thread always: sums of floating-point numbers, and so the result, depend on how work is split.
     import torch
@@ -83,11 +97,17 @@ def _refine(
             picture,
             q,
             start,
+            trade=trade,
             steps=refinement.steps,
             lpips_weights=refinement.lpips_weights,
         )
     finally:
         torch.set_num_threads(threads)
+
+
+def fine_model() -> Path:
+    """Return the bundled model for large prompts."""
+    return MODELS / "core_fine.safetensors"
 
 
 def analysis_path(model_path: Path) -> Path:

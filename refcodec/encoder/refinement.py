@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 
 Int16 = NDArray[np.int16]
 
-# Weights of the training loss (trainer/settings.py): bits per pixel + trade(q) * (LPIPS + 60 * MSE).
+# Weights of the distortion: LPIPS + 60 * MSE, as in training (trainer/settings.py).
 MSE_WEIGHT = 60.0
 MSE_ONLY_WEIGHT = 240.0
 CHROMA_WEIGHT = 0.5
-TRADE_AT_FINEST = 8.0
-TRADE_OCTAVES = 6.5
 FIRST_SHARE, GROWTH, SHRINKAGE, FEWEST = 0.004, 1.3, 0.5, 4
 
 
@@ -48,6 +46,7 @@ def refine(
     q: int,
     start: Latents,
     *,
+    trade: float,
     steps: int = 40,
     lpips_weights: Path | None = None,
     progress: Callable[[int, float], None] | None = None,
@@ -55,7 +54,8 @@ def refine(
     """Return latents whose decoded picture has the lowest rate and distortion found in `steps` steps.
 
     Distortion: squared error, and LPIPS-alex where its weights are given (without them perceived detail may
-    suffer, so callers should give them). The result is never worse than `start`, measured on exact decodes.
+    suffer, so callers should give them). `trade`: bits per luma sample that a distortion of 1 is worth. The
+    result is never worse than `start`, measured on exact decodes.
     """
     import torch
 
@@ -70,7 +70,6 @@ def refine(
     lpips = LpipsModule("alex", load_weights(lpips_weights)) if lpips_weights else None
     with torch.no_grad():
         target = lpips.features(planes_to_rgb(luma, chroma).clamp(0, 1)) if lpips else None
-    trade = TRADE_AT_FINEST * 2 ** (-q / 63 * TRADE_OCTAVES)
 
     def cost_and_gradient(values: Tensor) -> tuple[float, Tensor, Int16]:
         values = values.clone().requires_grad_()

@@ -123,8 +123,8 @@ class SequenceEncoder:
         context, avc = self._context, self._avc
         about, timing = context.source.description, context.survey.timing
         # A sequence of coded keyframes asks for no generator, so that decoders without one take it.
-        generated = any(choice is not None for choice in self._choices)
-        model = prompter(context.settings.model).model if generated else None
+        models = [prompter(choice.model).model for choice in self._choices if choice is not None]
+        model = models[0] if models else None
         return structures.SequenceHeader(
             level=levels.smallest_level(
                 avc.size, about.width, about.height, float(timing.rate), parameter_sets[0]

@@ -28,13 +28,14 @@ class CodedPictures:
 class FitCase:
     """One keyframe interval with a generated keyframe.
 
-    q: prompt_scale_index; start: latents that can be coded; originals: source pictures over the macroblock grid by
-    their place in output order, that of the keyframe, 0, among them; rate: pictures a second; coded: the pictures
-    that follow, or None to fit the keyframe alone.
+    q: prompt_scale_index; trade: bits per luma sample that a distortion of 1 is worth; start: latents that can be
+    coded; originals: source pictures over the macroblock grid by their place in output order, that of the keyframe,
+    0, among them; rate: pictures a second; coded: the pictures that follow, or None to fit the keyframe alone.
     """
 
     model: GeneratorModel
     q: int
+    trade: float
     start: Latents
     originals: Mapping[int, Picture]
     rate: float
@@ -47,6 +48,7 @@ class FitCase:
 
         arrays: dict[str, Any] = {
             "q": np.array(self.q),
+            "trade": np.array(self.trade),
             "values": self.start.values,
             "hyper": self.start.hyper,
             "rate": np.array(self.rate),
@@ -81,7 +83,8 @@ def load_case(path: Path, model: GeneratorModel) -> FitCase:
         units = _split(_split(held["bytes"].tobytes(), held["sizes"]), held["units_of"])
         coded = CodedPictures(tuple(units[0]), tuple(tuple(unit) for unit in units[1:]))
     start = Latents(held["values"], held["hyper"])
-    return FitCase(model, int(held["q"]), start, originals, float(held["rate"]), coded)
+    q, trade, rate = int(held["q"]), float(held["trade"]), float(held["rate"])
+    return FitCase(model, q, trade, start, originals, rate, coded)
 
 
 def _split(whole: Any, sizes: Sequence[int]) -> list[Any]:

@@ -22,9 +22,6 @@ from refcodec.twin.integer_network import Arithmetic
 from refcodec.twin.keyframe import KeyframeTwin
 from refcodec.twin.planes import Planes, planes_of
 
-# Weights of the training loss (trainer/settings.py): bits per pixel + trade(q) * distortion.
-TRADE_AT_FINEST = 8.0
-TRADE_OCTAVES = 6.5
 _CHECKPOINTED = 1 << 20
 """Luma samples from which on the generator is evaluated twice to save memory."""
 
@@ -57,11 +54,6 @@ class Fitted:
         return self.cost_after < self.cost_before
 
 
-def trade(q: int) -> float:
-    """Return the bits per pixel that a distortion of 1 is worth at prompt_scale_index q."""
-    return float(TRADE_AT_FINEST * 2 ** (-q / 63 * TRADE_OCTAVES))
-
-
 class Round:
     """Everything that a round evaluates: rate and distortion of latents, estimated and exact."""
 
@@ -69,7 +61,7 @@ class Round:
         self.case, self.settings, self.distortion = case, settings, distortion
         original = case.originals[0]
         self.samples = original.y.size
-        self.trade = trade(case.q)
+        self.trade = case.trade
         self.keyframe_weight = 1.0 if case.coded is None else settings.keyframe_weight
         self._original = distortion.prepare(planes_of(original.planes, settings.device))
         self.following: Following | None = None

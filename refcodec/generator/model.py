@@ -112,6 +112,14 @@ def load_model(path: str | os.PathLike[str]) -> GeneratorModel:
 def bundled(generator_id: int, digest: bytes | None = None) -> GeneratorModel:
     """(#gen.model) Return the installed model of `generator_id` with the SHA-256 `digest` (None: the shipped one).
 
+    As `find_model`, which see.
+    """
+    return find_model(generator_id, digest)[1]
+
+
+def find_model(generator_id: int, digest: bytes | None = None) -> tuple[Path, GeneratorModel]:
+    """(#gen.model) Return the file of `bundled` too.
+
     Looks in refcodec/models and in the folder that the variable HYP_MODELS names. Raises HYP-E-GEN-01 when
     there is none of that id, HYP-E-GEN-02 when none has that digest.
     """
@@ -145,7 +153,7 @@ def bundled(generator_id: int, digest: bytes | None = None) -> GeneratorModel:
             broken = broken or error
             continue
         if digest is None or model.digest == bytes(digest):
-            return model
+            return path, model
     if broken is not None:
         raise broken
     raise errors.error("HYP-E-GEN-02", element="model_digest", value=digest)

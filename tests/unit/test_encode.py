@@ -16,6 +16,7 @@ from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement, worker
+from refcodec.encoder.analysis import bundled_analyser
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.metrics import psnr
@@ -294,7 +295,7 @@ def keyframe_cost(path: Path, original: Picture) -> tuple[float, int]:
         np.mean((a.astype(float) - b) ** 2) / 255**2
         for a, b in zip(picture.planes, original.planes, strict=True)
     )
-    trade = refinement.TRADE_AT_FINEST * 2 ** (-q / 63 * refinement.TRADE_OCTAVES)
+    trade = bundled_analyser().trade.at(q)
     error = y + refinement.CHROMA_WEIGHT * (u + v) / 2
     return 8 * len(prompt) / (WIDTH * HEIGHT) + trade * refinement.MSE_ONLY_WEIGHT * error, q
 

@@ -56,7 +56,7 @@ def case() -> FitCase:
     coded = encode_interval(pictures, avc, 30.0, maker.model.generate(start, Q))
     units = tuple(each.nal_units for each in coded.pictures)
     return FitCase(
-        maker.model, Q, start, dict(enumerate(pictures)), 25.0,
+        maker.model, Q, maker.trade.at(Q), start, dict(enumerate(pictures)), 25.0,
         CodedPictures(coded.parameter_sets, units),
     )  # fmt: skip
 
@@ -64,7 +64,8 @@ def case() -> FitCase:
 def test_cases_come_back_from_files(case: FitCase, tmp_path: Path) -> None:
     case.save(tmp_path / "case.npz")
     again = load_case(tmp_path / "case.npz", case.model)
-    assert (again.q, again.rate, again.coded) == (case.q, case.rate, case.coded)
+    assert (again.q, again.trade, again.rate) == (case.q, case.trade, case.rate)
+    assert again.coded == case.coded
     np.testing.assert_array_equal(again.start.values, case.start.values)
     np.testing.assert_array_equal(again.start.hyper, case.start.hyper)
     assert again.originals.keys() == case.originals.keys()

@@ -8,7 +8,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from refcodec.encoder.analysis import load_analyser  # noqa: E402
+from refcodec.encoder.analysis import Trade, load_analyser  # noqa: E402
 from refcodec.encoder.refinement import refine  # noqa: E402
 from refcodec.generator import encode_prompt, load_model  # noqa: E402
 from refcodec.generator.prompt import settle  # noqa: E402
@@ -125,7 +125,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Path]:
     calibrate(model, [torch.from_numpy(rng.random((2, 24, 16, 16), np.float32))])
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     export_model(model, path)
-    export_analysis(model, path.with_suffix(".analysis.safetensors"))
+    export_analysis(model, path.with_suffix(".analysis.safetensors"), Trade(4.0, 5.0))
     return model, path
 
 
@@ -176,7 +176,9 @@ def test_twin_equals_the_decoder_and_refinement_pays(shipped: tuple[Generator, P
     )
     prompt = encode_prompt(generator, q, start.hyper, start.values)
     assert float(rendering.bits) == pytest.approx(8 * len(prompt), rel=0.05, abs=64)
-    refined = refine(generator, picture, q, start, steps=12)
+    trade = load_analyser(path.with_suffix(".analysis.safetensors")).trade
+    assert trade == Trade(4.0, 5.0)
+    refined = refine(generator, picture, q, start, trade=Trade().at(q), steps=12)
     assert refined.cost_after < refined.cost_before
     settled = settle(generator, q, refined.latents.hyper, refined.latents.values)
     np.testing.assert_array_equal(settled.values, refined.latents.values)
