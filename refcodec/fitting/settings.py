@@ -22,7 +22,7 @@ class FitSettings:
     decay: weight of a picture a second later than another one, 0 < decay <= 1.
     sampled: how many of them are decoded in a step, drawn anew each time; at the end of a round all are.
     learning_rate: of the optimiser at the beginning of a round, in quantised units; it falls to a tenth.
-    joint_rate: that of a joint round. It is smaller: with another keyframe the residual, held constant, is wrong.
+    joint_rate: that of a joint round.
     noise: width of the noise before rounding at the beginning of a round, 0 to 1; it falls to 0.
     lpips: file of the weights of LPIPS-alex, or None to compare features of the analysis networks in its place.
     mse_weight: of the squared error (of samples in 0..1) beside the perceptual distance.
@@ -35,11 +35,11 @@ class FitSettings:
     rounds: int = 3
     keyframe_rounds: int = 1
     targets: int = 6
-    keyframe_weight: float = 0.25
+    keyframe_weight: float = 0.6
     decay: float = 1.0
     sampled: int = 2
     learning_rate: float = 0.03
-    joint_rate: float = 0.015
+    joint_rate: float = 0.03
     noise: float = 0.0
     lpips: Path | None = None
     mse_weight: float = 60.0
