@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refcodec import errors
 from refcodec.cli import values
 from refcodec.cli.files import check_input, check_output
 from refcodec.cli.progress import Progress
@@ -16,6 +17,7 @@ from refcodec.wording import counted
 
 if TYPE_CHECKING:
     from refcodec.encoder import EncodeReport
+    from refcodec.fitting.settings import FitSettings
 
 
 def encode(
@@ -73,6 +75,14 @@ def encode(
     fit_device: Annotated[
         str, typer.Option(help="Where torch fits: cpu, or cuda for a GPU.")
     ] = "cpu",
+    fit_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="How to fit, several times: targets, sampled, keyframe_weight, decay, rounds, seed and the others of "
+            "refcodec.fitting.settings.FitSettings.",
+        ),
+    ] = None,
     side_tracks: Annotated[
         bool, typer.Option(help="Carry the audio and subtitle tracks of the source.")
     ] = True,
@@ -108,7 +118,6 @@ def encode(
 
     from refcodec.encoder import EncoderSettings
     from refcodec.encoder import encode as run
-    from refcodec.fitting.settings import FitSettings
 
     settings = EncoderSettings(
         bitrate=200_000 if rate is None and quality is None else rate,
@@ -121,7 +130,7 @@ def encode(
         prompt_share=prompt_share,
         refine=refine,
         fit=fit,
-        fit_settings=FitSettings(device=fit_device),
+        fit_settings=_fit_settings(fit_option or [], fit_device),
         side_tracks=side_tracks,
         start=float(begin),
         duration=None if length is None else float(length),
@@ -133,6 +142,31 @@ def encode(
         print_json(dataclasses.asdict(report))
     else:
         print("\n".join(_lines(report)))
+
+
+def _fit_settings(options: list[str], device: str) -> FitSettings:
+    """Return the settings of a fit. Raises HYP-E-CLI-03 for an option that is none, HYP-E-OUT-03 for its value."""
+    from refcodec.fitting.settings import FitSettings
+
+    default = FitSettings()
+    known = {
+        field.name: type(getattr(default, field.name))
+        for field in dataclasses.fields(default)
+        if isinstance(getattr(default, field.name), int | float) and field.name != "steps"
+    }
+    changes: dict[str, float] = {}
+    for option in options:
+        name, _, value = option.partition("=")
+        try:
+            changes[name] = known[name](value)
+        except (KeyError, ValueError) as problem:
+            raise errors.error(
+                "HYP-E-CLI-03",
+                element="--fit-option",
+                value=option,
+                allowed=f"NAME=VALUE, NAME one of {', '.join(known)}",
+            ) from problem
+    return dataclasses.replace(default, device=device, **changes)  # type: ignore[arg-type]
 
 
 def _lines(report: EncodeReport) -> list[str]:

@@ -155,3 +155,13 @@ def test_values() -> None:
     assert float(values.seconds("1:30", "--start")) == 90
     assert values.whole_number("0x1000", "--at") == 4096
     assert values.clock(3723) == "1:02:03" and values.rate_text(199_812) == "199.8 kbit/s"
+
+
+@pytest.mark.parametrize("option", ["nothing=1", "targets=many", "targets", "steps=4"])
+def test_fit_options_that_are_none_are_refused(hyp: Hyp, tmp_path: Path, option: str) -> None:
+    source = tmp_path / "source.mkv"
+    source.write_bytes(b"")
+    result = hyp("encode", source, tmp_path / "o.hyp", "--fit", "2", "--fit-option", option)
+    assert result.exit_code == 2
+    assert "HYP-E-CLI-03" in result.stderr
+    assert "keyframe_weight" in result.stderr
