@@ -23,8 +23,9 @@ from refcodec.generator import bundled, load_model
 from refcodec.generator.model import find_model
 
 
-def make_case(source: Path, coded: Path, number: int, start: float) -> FitCase:
-    """Return segment `number` of a HYP file that was made of `source` from `start` seconds on.
+def make_case(source: Path, coded: Path, number: int, start: float, every: int = 1) -> FitCase:
+    """Return segment `number` of a HYP file that was made of `source` from `start` seconds on, with every
+    `every`-th picture of the source.
 
     Raises the errors of reading either; ValueError when the segment has no generated keyframe.
     """
@@ -58,6 +59,7 @@ def make_case(source: Path, coded: Path, number: int, start: float) -> FitCase:
     originals = {
         index: to_grid(item.picture, size)
         for index, item in enumerate(itertools.islice(pictures, before, before + count))
+        if index % every == 0
     }
     rate = header.tick_denominator / (header.tick_numerator * max(1, header.picture_duration))
     units = tuple(tuple(map(bytes, unit.nal_units)) for unit in segment.access_units)
@@ -108,6 +110,9 @@ def main() -> None:
     make.add_argument("case", type=Path)
     make.add_argument("--segment", type=int, default=0)
     make.add_argument("--start", type=float, default=0.0)
+    make.add_argument(
+        "--every", type=int, default=1, help="keep every n-th picture, which can be targets"
+    )
     run = commands.add_parser("run", help="fit a case and say what it took")
     run.add_argument("case", type=Path)
     run.add_argument("--model", type=Path, help="model file; default: the bundled one")
@@ -121,7 +126,9 @@ def main() -> None:
     run.add_argument("--lpips", type=Path, help="weights of LPIPS-alex")
     chosen = parser.parse_args()
     if chosen.command == "make":
-        make_case(chosen.source, chosen.coded, chosen.segment, chosen.start).save(chosen.case)
+        make_case(chosen.source, chosen.coded, chosen.segment, chosen.start, chosen.every).save(
+            chosen.case
+        )
         return
     model = load_model(chosen.model) if chosen.model else bundled(1, None)
     case = load_case(chosen.case, model)
