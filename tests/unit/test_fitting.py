@@ -167,7 +167,7 @@ def test_encodes_with_fitted_prompts_decode(source: Path, tmp_path: Path) -> Non
     report = encode(source, target, SETTINGS, lambda done, total, stage: heard.append(stage))
     assert abs(report.rate / 60_000 - 1) <= 0.02
     assert sum(1 for _ in decode(target)) == 12
-    (note,) = [note for note in report.notes if "fitted" in note]
+    (note,) = [note for note in report.notes if "were fitted in " in note]
     assert "distance of the decode" in note
     assert any("prompt" in stage and "cost" in stage for stage in heard)
 
@@ -186,7 +186,7 @@ def test_an_interrupt_ends_the_steps_and_the_file_is_written(source: Path, tmp_p
     assert heard
     assert signal.getsignal(signal.SIGINT) is before
     assert sum(1 for _ in decode(target)) == 12
-    (note,) = [note for note in report.notes if "fitted" in note]
+    (note,) = [note for note in report.notes if "were fitted in " in note]
     assert "ended by an interrupt" in note
     assert abs(report.rate / 60_000 - 1) <= 0.02
 
