@@ -52,7 +52,7 @@ def twin_decoder(access_units: Iterable[bytes]) -> Iterator[Samples]:
 
 
 def test_slice_of_the_streams() -> None:
-    outcome = matrix.run(examples(8), seed=5, decoder=twin_decoder)
+    outcome = matrix.run(examples(6), seed=5, decoder=twin_decoder)
     assert not outcome.failures, str(outcome.failures[0])
     assert outcome.pictures > outcome.streams
 
