@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.picture_store import PictureStore
+from refcodec.encoder.rung_choice import RungTrials
 from refcodec.encoder.segment_job import PromptSizeJob, run_prompt_size_job
 from refcodec.encoder.trial import TrialJob, TrialPoint, distance_at, run_trial_job
 
-DEFAULT_PROMPT_SHARE = 0.38
+PROMPT_SHARES = (0.2, 0.29, 0.38, 0.5, 0.62, 0.74)
+"""Parts of the rate that prompts may have: calm content wants more (docs/decisions/0015)."""
+DEFAULT_PROMPT_SHARE = 0.5
+"""Where nothing is tried."""
 GENERATED_FACTOR = 0.8
 """The measure counts against generated texture more than LPIPS does (docs/decisions/0012)."""
 _SAMPLED_SEGMENTS = 6
@@ -77,3 +82,33 @@ def choose_keyframes(
             done(len(points) // 2 - 1)
     pairs = zip(points[::2], points[1::2], strict=True)
     return [prefer_generated(generated, coded) for generated, coded in pairs]
+
+
+def best_share(
+    start: float,
+    known: RungTrials,
+    trials: Callable[[float], RungTrials],
+    rung: Fraction,
+) -> tuple[float, RungTrials]:
+    """Return the part of the rate for prompts with the smallest distance at `rung`, and its trials.
+
+    Goes from `start`, whose trials are `known`, to better neighbours only: the distance has one minimum.
+    """
+    best = PROMPT_SHARES.index(start)
+    tried = {best: known}
+
+    def distance(place: int) -> float:
+        if place not in tried:
+            tried[place] = trials(PROMPT_SHARES[place])
+        return tried[place].measure(rung)[0]
+
+    for direction in (1, -1):
+        moved = False
+        while 0 <= best + direction < len(PROMPT_SHARES) and (
+            distance(best + direction) < distance(best)
+        ):
+            best += direction
+            moved = True
+        if moved:
+            break
+    return PROMPT_SHARES[best], tried[best]

@@ -40,6 +40,7 @@ class Planner:
         self._stores: dict[Fraction, PictureStore] = {}
         self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
         self.rungs = rung_choice.candidates(self._about, context.settings)
+        self._share = context.settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
         self._video_bits = (
             None if target_size is None else 8 * max(1.0, target_size - context.survey.side_size)
         )
@@ -102,7 +103,7 @@ class Planner:
         if self._context.use_generator:
             kinds = [True] if self._settings.keyframes == "generated" else [True, False]
 
-        def trials(generated: bool) -> rung_choice.RungTrials:
+        def trials(generated: bool, share: float = self._share) -> rung_choice.RungTrials:
             # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures.
             shared = generated and self._video_bits is not None
             return rung_choice.RungTrials(
@@ -112,17 +113,23 @@ class Planner:
                 ),
                 numbers=numbers,
                 avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
-                bits_per_picture=bits_per_picture * (1 - self._prompt_share if shared else 1),
+                bits_per_picture=bits_per_picture * (1 - share if shared else 1),
                 keyframe_charge=lambda number: (
                     0.0 if shared else self._tried(number, effort.rung_pictures)
                 ),
-                prompt=(lambda size: self._prompt(size, start)) if generated else lambda size: None,
+                prompt=lambda size: self._prompt(size, start, share) if generated else None,
                 pool=self._context.pool,
             )
 
         # Each kind climbs by itself: generated keyframes like larger rungs than ordinary ones.
         options = [trials(generated) for generated in kinds]
         choices = [rung_choice.climb(self.rungs, start, option) for option in options]
+        if kinds[0] and self._video_bits is not None and self._settings.prompt_share is None:
+            rung = choices[0].rung
+            self._share, options[0] = keyframe_choice.best_share(
+                self._share, options[0], lambda share: trials(True, share), rung
+            )
+            choices[0] = RungChoice(rung, options[0].measure(rung)[1])
         factors = [keyframe_choice.GENERATED_FACTOR if generated else 1.0 for generated in kinds]
         scores = [
             factor * option.measure(choice.rung)[0]
@@ -140,7 +147,7 @@ class Planner:
         if not self._context.use_generator:
             return [None] * count
         size = self.size(choice.rung)
-        prompt = self._prompt(size, choice.rung)
+        prompt = self._prompt(size, choice.rung, self._share)
         # Trials go without refinement: it costs more than they do.
         refinable = size.grid_width * size.grid_height <= LARGEST_REFINED
         final = replace(prompt, refinement=self._context.refinement if refinable else None)
@@ -171,13 +178,14 @@ class Planner:
         chosen = keyframe_choice.choose_keyframes(count, job, self._context.pool, done)
         return [final if generated else None for generated in chosen]
 
-    def _prompt(self, size: CodedSize, rung: Fraction) -> PromptChoice:
-        """Return the prompt choice for a coded size; prompts are measured once, at the size of `rung`."""
+    def _prompt(self, size: CodedSize, rung: Fraction, share: float) -> PromptChoice:
+        """Return the prompt choice for a coded size where prompts have `share` of the bits; the prompts of a model
+        are measured once, at the size of `rung`."""
         settings = self._settings
         if self._video_bits is None:
             assert settings.quality is not None
             return PromptChoice(quality_to_prompt_scale_index(settings.quality), settings.model)
-        bits = self._prompt_share * self._video_bits / len(self._counts)
+        bits = share * self._video_bits / len(self._counts)
         model = settings.model
         if model is None and bits >= FINE_FROM * size.samples:
             model = fine_model()
@@ -210,10 +218,6 @@ class Planner:
         ]  # fmt: skip
         found = self._context.pool.run(run_trial_job, jobs)
         return sum(points[0].bits for points in found) / sum(part.count for part in parts)
-
-    @property
-    def _prompt_share(self) -> float:
-        return self._settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
 
     def _tried(self, number: int, most: int) -> float:
         """Return the part of a segment's pictures that a trial of at most `most` pictures has."""

@@ -47,17 +47,19 @@ class Preset:
 
 
 # mbtree also keeps the hidden picture near-lossless: without it adaptive quantisation coarsens it to 35 dB.
-_FULL = (("mbtree", "1"), ("rc-lookahead", "60"), ("b-adapt", "2"))
+# Good vectors and few coefficients keep what the generator made (docs/decisions/0015).
+_FULL = (
+    ("mbtree", "1"), ("rc-lookahead", "60"), ("b-adapt", "2"), ("ref", "6"), ("me", "umh"), ("merange", "24"),
+    ("subme", "10"), ("trellis", "2"), ("deadzone-inter", "32"),
+)  # fmt: skip
 _QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset("fast", "veryfast", _QUICK, "veryfast", _QUICK, 0, 0, 16),
     "medium": Preset(
-        "medium", "medium", (*_FULL, ("bframes", "5"), ("ref", "4")), "veryfast", _QUICK, 1, 160, 48
+        "medium", "medium", (*_FULL, ("bframes", "5")), "veryfast", _QUICK, 1, 160, 48
     ),
-    "slow": Preset(
-        "slow", "slower", (*_FULL, ("bframes", "8"), ("ref", "6")), "faster", _QUICK, 3, 200, 160
-    ),
+    "slow": Preset("slow", "slower", (*_FULL, ("bframes", "8")), "faster", _QUICK, 3, 200, 160),
 }
 
 
