@@ -80,6 +80,7 @@ def hyp_file(rung: str) -> Path:
             bitrate=RATE,
             preset="fast",
             keyframe_interval=KEYFRAME_INTERVAL,
+            shortest_interval=KEYFRAME_INTERVAL,
             size=RUNGS[rung],
             keyframes="generated",
             side_tracks=False,

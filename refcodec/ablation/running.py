@@ -21,7 +21,7 @@ from refcodec.comparison.encoding import default_cache
 from refcodec.comparison.progress import Progress, Share, silent
 from refcodec.comparison.video import file_digest
 from refcodec.encoder import encode
-from refcodec.encoder.prompts import prompter
+from refcodec.encoder.prompts import fine_model, prompter
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.metrics.lpips_weights import find_weights
 
@@ -131,7 +131,9 @@ def _encoded(
         settings = settings.with_(fit_settings=replace(settings.fit_settings, lpips=lpips))
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
-    place = folder / _key(clip, settings, prompter(settings.model).model.digest)
+    models = [settings.model] if settings.model else [None, fine_model()]
+    digests = b"".join(prompter(model).model.digest for model in models)
+    place = folder / _key(clip, settings, digests)
     path, report = place / f"{variant.label}.hyp", place / "report.json"
     if not report.is_file():
         place.mkdir(parents=True, exist_ok=True)

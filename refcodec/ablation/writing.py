@@ -19,7 +19,7 @@ from refcodec.comparison.measures import MEASURES
 from refcodec.comparison.model import CodecResult
 from refcodec.comparison.plots import over_time
 from refcodec.comparison.tables import shown, size_text
-from refcodec.encoder.prompts import prompter
+from refcodec.encoder.prompts import fine_model, prompter
 
 _PLOTTED = ("lpips_alex", "psnr_y")
 _CLOSE_UPS = 2
@@ -56,7 +56,8 @@ def write_report(
 def _conditions(ablation: Ablation) -> list[str]:
     settings = ablation.settings
     fit = settings.fit_settings
-    model = prompter(settings.model).model
+    models = [settings.model] if settings.model else [None, fine_model()]
+    digests = ", ".join(prompter(model).model.digest.hex()[:16] for model in models)
     variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "
@@ -70,7 +71,7 @@ def _conditions(ablation: Ablation) -> list[str]:
         f"{fit.keyframe_weight:g}, decay {fit.decay:g} a second, seed {fit.seed}, device {fit.device}. Each score is "
         "the mean / the mean of the worst 5 % of the measured pictures.",
         "",
-        f"Generator {model.digest.hex()[:16]}; {_versions()}.",
+        f"Generator models to choose from: {digests}; {_versions()}.",
     ]
 
 

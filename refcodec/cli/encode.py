@@ -35,7 +35,11 @@ def encode(
     ] = None,
     preset: Annotated[str, typer.Option(help="Effort: fast, medium or slow.")] = "medium",
     keyframe_interval: Annotated[
-        str, typer.Option(help="Longest time between keyframes in seconds, 0.1 to 30.")
+        str,
+        typer.Option(
+            help="Longest time between keyframes in seconds, 0.1 to 30; medium and slow shorten "
+            "it, to 1 s at least, where motion asks for it."
+        ),
     ] = "5",
     size: Annotated[
         str,

@@ -16,6 +16,7 @@ from refcodec.encoder.assembly import FilePlan, write_file
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.fitting_rounds import Coding, FitReport, fit_sequence
+from refcodec.encoder.interval_choice import SequencePlan, plan_sequence
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.planning import LARGEST_REFINED, Planner
@@ -69,7 +70,9 @@ def encode(
             context = EncodeContext(
                 source, settings, survey, use_generator, refinement, fit, pool, meter, Path(folder)
             )
-            sequence = _encode_sequence(context, _target_size(settings, survey))
+            plan = plan_sequence(context, _target_size(settings, survey))
+            context = plan.context
+            sequence = _encode_sequence(plan)
             meter.stage("writing", 0.9)
             segments = (result.load() for result in sequence.results)
             write_file(file, sequence.plan, segments, source.side_packets)
@@ -202,10 +205,10 @@ def _target_size(settings: EncoderSettings, survey: Survey) -> float | None:
     return size
 
 
-def _encode_sequence(context: EncodeContext, target_size: float | None) -> _Sequence:
+def _encode_sequence(begun: SequencePlan) -> _Sequence:
     """Encode at the chosen rung, or at a smaller one where that does not fit into the target."""
-    planner = Planner(context, target_size)
-    choice = planner.choose_rung()
+    context, planner, choice = begun.context, begun.planner, begun.choice
+    target_size = begun.target_size
     effort = context.settings.effort
     while True:
         options = (*effort.overrides, *context.settings.inter_options)

@@ -13,7 +13,7 @@ from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.prompts import FINE_FROM, fine_model
 from refcodec.encoder.rate_control import initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
-from refcodec.encoder.rung_choice import RungChoice
+from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.settings import (
     HIGHEST_CRF,
@@ -24,6 +24,7 @@ from refcodec.encoder.settings import (
 from refcodec.encoder.trial import TrialJob, run_trial_job
 
 _FULL_SIZE = Fraction(1)
+_MOST_TRIED = 5
 LARGEST_REFINED = 1920 * 1088
 """Luma samples of a picture up to which prompts are refined: gradients take 1.5 kB a sample in each worker."""
 
@@ -40,7 +41,7 @@ class Planner:
         self._stores: dict[Fraction, PictureStore] = {}
         self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
         self.rungs = rung_choice.candidates(self._about, context.settings)
-        self._share = context.settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
+        self.share = context.settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
         self._video_bits = (
             None if target_size is None else 8 * max(1.0, target_size - context.survey.side_size)
         )
@@ -57,6 +58,11 @@ class Planner:
                 context.source, context.survey.starts, self.size(rung), context.folder
             )
         return self._stores[rung]
+
+    def clear(self) -> None:
+        """Remove all pictures that are kept on disk."""
+        for store in self._stores.values():
+            store.clear()
 
     def avc(
         self, size: CodedSize, preset: str, overrides: tuple[tuple[str, str], ...]
@@ -85,11 +91,13 @@ class Planner:
         """
         effort, pictures = self._settings.effort, sum(self._counts)
         trying = effort.rung_segments > 0
-        if len(self.rungs) == 1 or (self._video_bits is None and not trying):
+        if not trying and (len(self.rungs) == 1 or self._video_bits is None):
+            return RungChoice(self.rungs[0], None)
+        if len(self.rungs) == 1 and (self._video_bits is None or not self._context.use_generator):
             return RungChoice(self.rungs[0], None)
         if trying:
             self._context.meter.stage("choosing the coded size", 0.3)
-        numbers = tuple(keyframe_choice.sampled_segments(len(self._counts), effort.rung_segments))
+        numbers = self._tried_segments()
         if self._video_bits is None:
             bits_per_picture = self._bits_of_quality(numbers)
         else:
@@ -103,31 +111,16 @@ class Planner:
         if self._context.use_generator:
             kinds = [True] if self._settings.keyframes == "generated" else [True, False]
 
-        def trials(generated: bool, share: float = self._share) -> rung_choice.RungTrials:
-            # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures.
-            shared = generated and self._video_bits is not None
-            return rung_choice.RungTrials(
-                about=self._about,
-                pictures=lambda number: self._part(
-                    self.store(_FULL_SIZE), number, effort.rung_pictures
-                ),
-                numbers=numbers,
-                avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
-                bits_per_picture=bits_per_picture * (1 - share if shared else 1),
-                keyframe_charge=lambda number: (
-                    0.0 if shared else self._tried(number, effort.rung_pictures)
-                ),
-                prompt=lambda size: self._prompt(size, start, share) if generated else None,
-                pool=self._context.pool,
-            )
+        def trials(generated: bool, share: float = self.share) -> RungTrials:
+            return self._trials(generated, share, start, numbers, bits_per_picture)
 
         # Each kind climbs by itself: generated keyframes like larger rungs than ordinary ones.
         options = [trials(generated) for generated in kinds]
         choices = [rung_choice.climb(self.rungs, start, option) for option in options]
         if kinds[0] and self._video_bits is not None and self._settings.prompt_share is None:
             rung = choices[0].rung
-            self._share, options[0] = keyframe_choice.best_share(
-                self._share, options[0], lambda share: trials(True, share), rung
+            self.share, options[0] = keyframe_choice.best_share(
+                self.share, options[0], lambda share: trials(True, share), rung
             )
             choices[0] = RungChoice(rung, options[0].measure(rung)[1])
         factors = [keyframe_choice.GENERATED_FACTOR if generated else 1.0 for generated in kinds]
@@ -135,11 +128,53 @@ class Planner:
             factor * option.measure(choice.rung)[0]
             for factor, option, choice in zip(factors, options, choices, strict=True)
         ]
-        choice = choices[scores.index(min(scores))]
+        choice = replace(choices[scores.index(min(scores))], distance=min(scores))
         for rung, store in self._stores.items():
             if rung != choice.rung:
                 store.clear()
         return choice
+
+    def at(self, rung: Fraction, share: float) -> RungChoice:
+        """Return what trial encodes with generated keyframes say about a rung and the prompts' part of the rate,
+        and keep to these."""
+        trials = self._trials(True, share, rung, self._tried_segments(), self._bits_per_picture())
+        distance, crf = trials.measure(rung)
+        self.share = share
+        return RungChoice(rung, crf, keyframe_choice.GENERATED_FACTOR * distance)
+
+    def _tried_segments(self) -> tuple[int, ...]:
+        """Return which segments are tried: short ones in larger numbers, until they are as long as those at the
+        longest interval."""
+        longest = self._settings.keyframe_interval * len(self._counts)
+        shortened = max(1.0, longest / self._context.survey.timing.seconds)
+        most = min(_MOST_TRIED, round(self._settings.effort.rung_segments * shortened))
+        return tuple(keyframe_choice.sampled_segments(len(self._counts), most))
+
+    def _trials(
+        self,
+        generated: bool,
+        share: float,
+        start: Fraction,
+        numbers: tuple[int, ...],
+        bits_per_picture: float,
+    ) -> RungTrials:
+        effort = self._settings.effort
+        # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures.
+        shared = generated and self._video_bits is not None
+        return RungTrials(
+            about=self._about,
+            pictures=lambda number: self._part(
+                self.store(_FULL_SIZE), number, effort.rung_pictures
+            ),
+            numbers=numbers,
+            avc=self.avc(self.size(start), effort.trial_preset, effort.trial_overrides),
+            bits_per_picture=bits_per_picture * (1 - share if shared else 1),
+            keyframe_charge=lambda number: (
+                0.0 if shared else self._tried(number, effort.rung_pictures)
+            ),
+            prompt=lambda size: self._prompt(size, start, share) if generated else None,
+            pool=self._context.pool,
+        )
 
     def keyframes(self, choice: RungChoice, crf: float) -> list[PromptChoice | None]:
         """Return for each segment how its keyframe is made: a prompt choice, or None for an ordinary IDR."""
@@ -147,7 +182,7 @@ class Planner:
         if not self._context.use_generator:
             return [None] * count
         size = self.size(choice.rung)
-        prompt = self._prompt(size, choice.rung, self._share)
+        prompt = self._prompt(size, choice.rung, self.share)
         # Trials go without refinement: it costs more than they do.
         refinable = size.grid_width * size.grid_height <= LARGEST_REFINED
         final = replace(prompt, refinement=self._context.refinement if refinable else None)

@@ -16,7 +16,7 @@ from refcodec.picture import Picture
 
 CORE_GENERATOR_ID = 1
 ANALYSIS_SUFFIX = ".analysis.safetensors"
-FINE_FROM = 0.17
+FINE_FROM = 0.28
 """Bits of a prompt per luma sample from which the second bundled model gives better pictures than the first, which
 was not trained for so many (docs/results/core-generator.md)."""
 

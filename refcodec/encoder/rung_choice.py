@@ -14,7 +14,14 @@ from refcodec.encoder.rate_control import initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size, rungs
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF, EncoderSettings
-from refcodec.encoder.trial import TrialJob, TrialPoint, crf_at, distance_at, run_trial_job
+from refcodec.encoder.trial import (
+    SCORED_PICTURES,
+    TrialJob,
+    TrialPoint,
+    crf_at,
+    distance_at,
+    run_trial_job,
+)
 
 _ENOUGH_BITS = 0.012
 """Bits per luma sample from which a rung is not too large, for choosing without measuring."""
@@ -29,10 +36,12 @@ need up to a third more than those of the encode."""
 
 @dataclass(frozen=True, slots=True)
 class RungChoice:
-    """rung: the chosen one; crf: what its trials say about the rate factor, or None without trials."""
+    """rung: the chosen one; crf: what its trials say about the rate factor, or None without trials; distance: what
+    they say about the pictures, likewise."""
 
     rung: Fraction
     crf: float | None
+    distance: float | None = None
 
 
 def candidates(about: SourceDescription, settings: EncoderSettings) -> list[Fraction]:
@@ -88,6 +97,7 @@ class RungTrials:
                 TrialJob(
                     self.pictures(number), self.about.width, self.about.height, rung,
                     self.avc, prompt, tried, self.keyframe_charge(number),
+                    max(2, round(SCORED_PICTURES / len(self.numbers))),
                 )
                 for number, tried in crfs.items()
             ]  # fmt: skip

@@ -71,6 +71,7 @@ class EncoderSettings:
     quality: 0 (worst) to 100 (best), constant over the sequence; the rate follows from it.
     preset: "fast", "medium" or "slow".
     keyframe_interval: longest distance of two keyframes in seconds, 0.1 to 30.
+    shortest_interval: how far the presets medium and slow may shorten it where motion asks for it, in seconds.
     size: "auto" or the coded size as a fraction of the presentation size, 1/8 to 1.
     keyframes: "auto" (by cost), "generated" or "coded" for every segment.
     model: path of a generator model file; None: the bundled model of profile core.
@@ -90,6 +91,7 @@ class EncoderSettings:
     quality: float | None = None
     preset: str = "medium"
     keyframe_interval: float = 5.0
+    shortest_interval: float = 1.0
     size: SizeChoice = "auto"
     keyframes: KeyframeChoice = "auto"
     model: Path | None = None
@@ -115,6 +117,8 @@ class EncoderSettings:
             _refuse("preset", self.preset, ", ".join(PRESETS))
         if not 0.1 <= self.keyframe_interval <= 30:
             _refuse("keyframe_interval", self.keyframe_interval, "0.1..30 s")
+        if not 0.1 <= self.shortest_interval <= 30:
+            _refuse("shortest_interval", self.shortest_interval, "0.1..30 s")
         if self.size != "auto" and not Fraction(1, 8) <= self.size <= 1:
             _refuse("size", self.size, "auto or 1/8..1")
         if self.keyframes not in ("auto", "generated", "coded"):

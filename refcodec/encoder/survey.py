@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.progress import ProgressMeter
-from refcodec.encoder.scene_cuts import FeatureExtractor, place_keyframes
+from refcodec.encoder.scene_cuts import FeatureExtractor, PictureFeatures, place_keyframes
 from refcodec.encoder.timing import Timing, find_timing
 
 MINIMUM_INTERVAL = 0.4
@@ -17,11 +18,12 @@ MINIMUM_INTERVAL = 0.4
 @dataclass(frozen=True, slots=True)
 class Survey:
     """starts: first picture of each segment and, last, the number of pictures; side_size: bytes of the side
-    packets."""
+    packets; features: of each picture, for placing keyframes again."""
 
     timing: Timing
     starts: tuple[int, ...]
     side_size: int
+    features: tuple[PictureFeatures, ...] = field(repr=False, default=())
 
     @property
     def picture_count(self) -> int:
@@ -32,6 +34,10 @@ class Survey:
     def segment_count(self) -> int:
         """Segments of the sequence."""
         return len(self.starts) - 1
+
+    def placed(self, interval: float) -> Survey:
+        """Return the survey with keyframes at most `interval` seconds apart."""
+        return replace(self, starts=_starts(self.timing, self.features, interval))
 
     @property
     def segment_pictures(self) -> list[int]:
@@ -50,9 +56,16 @@ def survey_source(source: MediaSource, interval: float, meter: ProgressMeter) ->
         meter.at(1 - 300 / (300 + len(times)))
     about = source.description
     timing = find_timing(times, about.nominal_rate, about.time_base)
+    starts = _starts(timing, features, interval)
+    side_size = sum(len(packet.data) for packet in source.side_packets())
+    return Survey(timing, starts, side_size, tuple(features))
+
+
+def _starts(
+    timing: Timing, features: Sequence[PictureFeatures], interval: float
+) -> tuple[int, ...]:
     seconds = [float(stamp * timing.tick) for stamp in timing.stamps]
     starts = place_keyframes(
         seconds, features, interval=interval, minimum_interval=min(MINIMUM_INTERVAL, interval)
     )
-    side_size = sum(len(packet.data) for packet in source.side_packets())
-    return Survey(timing, (*starts, len(times)), side_size)
+    return (*starts, len(features))

@@ -18,14 +18,15 @@ from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.upscaling import Upscaler
 
-_SCORED_PICTURES = 5
+SCORED_PICTURES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
     """pictures: of the full size; width, height: presentation size; avc: its size is replaced by that of the
     rung; crfs: rate factors to try; keyframe_charge: the part of the keyframe's bits that counts, as a trial of
-    some pictures of a segment must not bear a keyframe that serves all of them."""
+    some pictures of a segment must not bear a keyframe that serves all of them; scored: pictures that are
+    measured."""
 
     pictures: StoredPictures
     width: int
@@ -35,6 +36,7 @@ class TrialJob:
     prompt: PromptChoice | None
     crfs: tuple[float, ...]
     keyframe_charge: float
+    scored: int = SCORED_PICTURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
         maker = prompter(job.prompt.model)
         prompt = maker.prompt(pictures[0], job.prompt.prompt_scale_index)
     hidden = 0 if prompt is None else 1
-    wanted = _wanted(len(source))
+    wanted = _wanted(len(source), job.scored)
     reference = [seen(source[number]) for number in wanted]
     points = []
     for crf in job.crfs:
@@ -68,9 +70,9 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
     return points
 
 
-def _wanted(count: int) -> range:
+def _wanted(count: int, scored: int) -> range:
     """Return the numbers of the pictures that are scored, spread evenly over a segment of `count`."""
-    step = max(1, count // _SCORED_PICTURES)
+    step = max(1, count // scored)
     return range(step // 2, count, step)
 
 
@@ -81,7 +83,7 @@ def _distance(packets: list[Any], hidden: int, job: TrialJob, reference: list[Se
     frames += decoder.decode(None)
     upscaler = Upscaler(frames[0].width, frames[0].height, job.width, job.height)
     total = 0.0
-    for number, original in zip(_wanted(len(frames) - hidden), reference, strict=True):
+    for number, original in zip(_wanted(len(frames) - hidden, job.scored), reference, strict=True):
         decoded = upscaler.upscale(frame_to_picture(frames[number + hidden]).planes)
         total += distance(original, seen(decoded))
     return total / len(reference)

@@ -18,9 +18,20 @@ from refcodec.generator.prompt import settle
 from refcodec.intnet.backends import available
 from spec.model import generation, prompt_decoding
 
+SHIPPED = ("core", "core_fine")
 
-def test_the_specification_and_all_evaluators_agree_on_the_shipped_model() -> None:
-    model = generator.bundled(1)
+
+def shipped_model(name: str) -> generator.GeneratorModel:
+    return generator.load_model(MODELS / f"{name}.safetensors")
+
+
+def test_the_first_shipped_model_is_the_default() -> None:
+    assert generator.bundled(1).digest == shipped_model(SHIPPED[0]).digest
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_specification_and_all_evaluators_agree_on_shipped_models(name: str) -> None:
+    model = shipped_model(name)
     q, width, height = 30, 3, 2
     rng = np.random.default_rng(3)
     values = np.round(rng.laplace(size=(model.latent_channels, height, width)) * 3).astype(np.int16)

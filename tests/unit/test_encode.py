@@ -16,9 +16,11 @@ from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement, worker
-from refcodec.encoder.analysis import bundled_analyser
+from refcodec.encoder.analysis import load_analyser
 from refcodec.encoder.jobs import WorkerPool
+from refcodec.encoder.prompts import fine_model
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
+from refcodec.generator.model import MODELS, load_model
 from refcodec.metrics import psnr
 from refcodec.picture import Picture
 from refcodec.validation import validate
@@ -288,14 +290,16 @@ def keyframe_cost(path: Path, original: Picture) -> tuple[float, int]:
     """Cost of the first keyframe by what refinement minimises without LPIPS, from the file alone, and its index."""
     with open_reader(path) as reader:
         keyframe = next(iter(reader.segments())).keyframe
+        digest = bytes(reader.sequence_header.model_digest)
     q, prompt = keyframe.prompt_scale_index, bytes(keyframe.prompt_data)
-    model = generator.bundled(1, None)
+    model = generator.bundled(1, digest)
     picture = model.generate(model.decode_prompt(prompt, q, WIDTH // 16, HEIGHT // 16), q)
     y, u, v = (
         np.mean((a.astype(float) - b) ** 2) / 255**2
         for a, b in zip(picture.planes, original.planes, strict=True)
     )
-    trade = bundled_analyser().trade.at(q)
+    name = "core_fine" if digest == load_model(fine_model()).digest else "core"
+    trade = load_analyser(MODELS / f"{name}.analysis.safetensors").trade.at(q)
     error = y + refinement.CHROMA_WEIGHT * (u + v) / 2
     return 8 * len(prompt) / (WIDTH * HEIGHT) + trade * refinement.MSE_ONLY_WEIGHT * error, q
 

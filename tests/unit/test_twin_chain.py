@@ -12,6 +12,7 @@ from refcodec.container import Segment, open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, encode
 from refcodec.encoder.prompts import prompter
+from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents
 from tests.unit.test_encode import HEIGHT, WIDTH, write_source
 
@@ -33,7 +34,7 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Coded:
     path = folder / "coded.hyp"
     settings = EncoderSettings(
         bitrate=80_000, preset="fast", keyframes="generated", size=Fraction(3, 4), workers=1,
-        side_tracks=False,
+        side_tracks=False, model=MODELS / "core.safetensors",
     )  # fmt: skip
     encode(source, path, settings)
     reader = open_reader(path)

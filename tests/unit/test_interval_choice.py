@@ -1,0 +1,105 @@
+"""Shorter keyframe intervals are taken as long as trials get better, and no further than asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from refcodec.encoder import interval_choice, keyframe_choice
+from refcodec.encoder.rung_choice import RungChoice
+
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Stands for a survey of ten seconds, one picture each."""
+
+    starts: tuple[int, ...]
+
+    def placed(self, interval: float) -> Survey:
+        return Survey((*range(0, 10, max(1, round(interval))), 10))
+
+
+@dataclass(frozen=True)
+class Context:
+    """Stands for the context of an encode."""
+
+    survey: Survey
+    settings: Any
+    folder: Path
+    use_generator: bool = True
+    meter: Any = SimpleNamespace(stage=lambda name, share: None)
+
+
+def planned(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    distances: dict[int, float],
+    shortest: float = 1.0,
+    use_generator: bool = True,
+) -> interval_choice.SequencePlan:
+    """Plan where a sequence of n segments has the distance distances[n]."""
+
+    class Planner:
+        share = 0.5
+
+        def __init__(self, context: Context, target_size: float | None) -> None:
+            self.count = len(context.survey.starts) - 1
+
+        def choose_rung(self) -> RungChoice:
+            return RungChoice(HALF, 30.0, distances[self.count])
+
+        def at(self, rung: Fraction, share: float) -> RungChoice:
+            assert (rung, share) == (HALF, 0.5)
+            return RungChoice(rung, 31.0, distances[self.count])
+
+        def clear(self) -> None:
+            pass
+
+    monkeypatch.setattr(interval_choice, "Planner", Planner)
+    settings = SimpleNamespace(keyframe_interval=5.0, shortest_interval=shortest)
+    context: Any = Context(Survey((0, 5, 10)), settings, folder, use_generator)
+    return interval_choice.plan_sequence(context, 1000.0)
+
+
+def count(plan: interval_choice.SequencePlan) -> int:
+    return len(plan.context.survey.starts) - 1
+
+
+def test_intervals_shorten_while_it_pays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.4, 10: 0.3})
+    assert count(plan) == 10
+    assert plan.choice.distance == 0.3
+    assert plan.context.folder.parent == tmp_path and plan.context.folder.is_dir()
+
+
+def test_a_little_better_is_not_worth_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.49, 10: 0.1})
+    assert count(plan) == 2
+    assert plan.context.folder == tmp_path
+
+
+def test_no_shorter_than_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.4, 10: 0.1}, shortest=2.0)) == 5
+    assert count(planned(monkeypatch, tmp_path, {2: 0.5}, shortest=5.0)) == 2
+
+
+def test_ordinary_keyframes_stay_far_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.1}, use_generator=False)) == 2
+
+
+@pytest.mark.parametrize("best", keyframe_choice.PROMPT_SHARES)
+def test_the_best_share_is_found_from_the_middle(best: float) -> None:
+    def trials(share: float) -> Any:
+        return SimpleNamespace(measure=lambda rung: (abs(share - best), 30.0))
+
+    start = keyframe_choice.DEFAULT_PROMPT_SHARE
+    share, found = keyframe_choice.best_share(start, trials(start), trials, HALF)
+    assert share == best
+    assert found.measure(HALF)[0] == 0
