@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ class Context:
     settings: Any
     folder: Path
     use_generator: bool = True
-    meter: Any = SimpleNamespace(stage=lambda name, share: None)
+    meter: Any = field(default_factory=lambda: SimpleNamespace(stage=lambda name, share: None))
 
 
 def planned(
