@@ -40,8 +40,14 @@ class NumbaSubstrate:
                 check_size(picture.number, picture.planes, self._size)
                 given.add(picture.number)
                 yield CodedPicture(picture.number, picture.planes)
-        finally:
+        except GeneratorExit:
+            # Given up: nothing follows. Where the garbage collector does it, the threads that flushing would
+            # wait for may be gone already.
+            raise
+        except BaseException:
             self._decoder.flush()
+            raise
+        self._decoder.flush()
         missing = len(segment.segment.access_units) - len(given)
         if self._decoder.losses:
             raise self._decoder.losses[0].error
