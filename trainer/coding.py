@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from refcodec.twin.rate import laplace_bits
+from refcodec.twin.rounding import round_through
 from trainer.graph import TorchExecutor, Value
 from trainer.networks import SCALE_INDEX_LIMIT, Generator
 
@@ -38,11 +39,6 @@ def planes_to(planes: Tensor) -> tuple[Tensor, Tensor]:
     y = F.pixel_shuffle(planes[:, :16], 4)
     c = torch.cat([F.pixel_shuffle(planes[:, 16:20], 2), F.pixel_shuffle(planes[:, 20:], 2)], 1)
     return y, c
-
-
-def round_through(x: Tensor) -> Tensor:
-    """Round half up with the gradient of the identity."""
-    return x + (torch.floor(x.detach() + 0.5) - x.detach())
 
 
 def code(model: Generator, planes: Tensor, q: Tensor, g: TorchExecutor, noise: bool) -> Coded:

@@ -32,7 +32,7 @@ def make_case(source: Path, coded: Path, number: int, start: float, every: int =
     from refcodec.container import Segment, open_reader
     from refcodec.encoder.analysis import load_analyser
     from refcodec.encoder.media_source import MediaSource
-    from refcodec.encoder.prompts import analysis_path
+    from refcodec.encoder.prompts import analysis_path, latents_of
     from refcodec.encoder.resizing import CodedSize, to_grid
 
     reader = open_reader(coded)
@@ -47,12 +47,8 @@ def make_case(source: Path, coded: Path, number: int, start: float, every: int =
         raise ValueError(f"segment {number} has a coded keyframe")
     path, model = find_model(header.generator_id, bytes(header.model_digest))
     size = CodedSize(header.coded_width, header.coded_height)
-    latents = model.decode_prompt(
-        keyframe.prompt_data,
-        keyframe.prompt_scale_index,
-        size.grid_width // 16,
-        size.grid_height // 16,
-    )
+    q = keyframe.prompt_scale_index
+    latents = latents_of(model, q, keyframe.prompt_data, size)
     before = sum(len(each.access_units) for each in segments[:number])
     count = len(segment.access_units)
     pictures = MediaSource(source, start=start, side_tracks=False).pictures()
@@ -64,7 +60,7 @@ def make_case(source: Path, coded: Path, number: int, start: float, every: int =
     rate = header.tick_denominator / (header.tick_numerator * max(1, header.picture_duration))
     units = tuple(tuple(map(bytes, unit.nal_units)) for unit in segment.access_units)
     coded_pictures = CodedPictures(tuple(map(bytes, header.parameter_sets)), units)
-    q, trade = keyframe.prompt_scale_index, load_analyser(analysis_path(path)).trade
+    trade = load_analyser(analysis_path(path)).trade
     return FitCase(model, q, trade.at(q), latents, originals, rate, coded_pictures)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +19,9 @@ from refcodec.comparison import Comparison, compare
 from refcodec.comparison.encoding import default_cache
 from refcodec.comparison.progress import Progress, Share, silent
 from refcodec.comparison.video import file_digest
+from refcodec.container.atomic import output_file
 from refcodec.encoder import encode
-from refcodec.encoder.prompts import fine_model, prompter
+from refcodec.encoder.prompts import usable_models
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.metrics.lpips_weights import find_weights
 
@@ -131,8 +131,7 @@ def _encoded(
         settings = settings.with_(fit_settings=replace(settings.fit_settings, lpips=lpips))
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
-    models = [settings.model] if settings.model else [None, fine_model()]
-    digests = b"".join(prompter(model).model.digest for model in models)
+    digests = b"".join(model.digest for model in usable_models(settings.model))
     place = folder / _key(clip, settings, digests)
     path, report = place / f"{variant.label}.hyp", place / "report.json"
     if not report.is_file():
@@ -214,6 +213,5 @@ def _digest(about: dict[str, Any]) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_bytes(data)
-    partial.replace(path)
+    with output_file(path) as file:
+        file.write(data)

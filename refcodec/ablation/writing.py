@@ -19,7 +19,7 @@ from refcodec.comparison.measures import MEASURES
 from refcodec.comparison.model import CodecResult
 from refcodec.comparison.plots import over_time
 from refcodec.comparison.tables import shown, size_text
-from refcodec.encoder.prompts import fine_model, prompter
+from refcodec.encoder.prompts import usable_models
 
 _PLOTTED = ("lpips_alex", "psnr_y")
 _CLOSE_UPS = 2
@@ -56,8 +56,7 @@ def write_report(
 def _conditions(ablation: Ablation) -> list[str]:
     settings = ablation.settings
     fit = settings.fit_settings
-    models = [settings.model] if settings.model else [None, fine_model()]
-    digests = ", ".join(prompter(model).model.digest.hex()[:16] for model in models)
+    digests = ", ".join(model.digest.hex()[:16] for model in usable_models(settings.model))
     variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refcodec import generator
 from refcodec.encoder.picture_store import StoredPictures
-from refcodec.encoder.prompts import Prompt, prompter
+from refcodec.encoder.prompts import coded_prompt, latents_of, prompter, torch_threads
 from refcodec.encoder.segment_job import CodedSegment, SegmentResult, keep
 from refcodec.encoder.worker import report
 from refcodec.fitting.case import CodedPictures, FitCase
@@ -46,21 +44,12 @@ class FitJob:
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """Where the fitted prompt is, and cost (bits per luma sample, distortion by its trade) and bits before and
-    after."""
+    """number: of the segment; prompt: where the fitted prompt is; improved: whether it is another one than before."""
 
     number: int
     prompt: Path
-    cost_before: float
-    cost_after: float
-    bits_before: float
-    bits_after: float
+    improved: bool
     steps: int
-
-    @property
-    def improved(self) -> bool:
-        """Whether the prompt is another one than before."""
-        return self.cost_after < self.cost_before
 
 
 def run_fit_job(job: FitJob) -> FitResult:
@@ -70,7 +59,6 @@ def run_fit_job(job: FitJob) -> FitResult:
 
     segment = job.result.load()
     case = segment_case(segment, job.pictures, job.rate, job.model, job.settings)
-    model = case.model
 
     def progress(state: FitState) -> None:
         job.log.write_text(
@@ -78,25 +66,13 @@ def run_fit_job(job: FitJob) -> FitResult:
         )
         report(state.step / state.steps)
 
-    with _threads(job.settings.threads):
+    with torch_threads(job.settings.threads):
         distortion = distortion_of(job.settings)
         fitted = fit(case, job.settings, distortion, progress, job.stop.exists)
-    latents = fitted.latents
-    data = generator.encode_prompt(model, case.q, latents.hyper, latents.values)
-    size = job.pictures.size
-    decoded = model.decode_prompt(data, case.q, size.grid_width // 16, size.grid_height // 16)
-    prompt = Prompt(case.q, data, model.generate(decoded, case.q))
+    prompt = coded_prompt(case.model, case.q, fitted.latents)
     path = job.folder / f"{job.pictures.path.stem}-q{case.q}-round{job.round}.prompt"
     keep(path, prompt)
-    return FitResult(
-        job.result.number,
-        path,
-        fitted.cost_before,
-        fitted.cost_after,
-        fitted.bits_before,
-        fitted.bits_after,
-        fitted.steps,
-    )
+    return FitResult(job.result.number, path, fitted.improved, fitted.steps)
 
 
 def segment_case(
@@ -108,12 +84,9 @@ def segment_case(
 ) -> FitCase:
     """Return the case of a coded segment with a generated keyframe; without targets only that of its keyframe."""
     assert segment.prompt_data is not None
-    maker = prompter(model_path)
+    maker, q = prompter(model_path), segment.prompt_scale_index
     model = maker.model
-    size, q = pictures.size, segment.prompt_scale_index
-    start = model.decode_prompt(
-        segment.prompt_data, q, size.grid_width // 16, size.grid_height // 16
-    )
+    start = latents_of(model, q, segment.prompt_data, pictures.size)
     if not settings.targets:
         return FitCase(model, q, maker.trade.at(q), start, {0: pictures.first()}, rate, None)
     coded = coded_pictures(segment)
@@ -146,7 +119,7 @@ def run_measure_job(job: MeasureJob) -> float:
     from refcodec.twin.planes import planes_of
 
     device = job.settings.device
-    with _threads(job.settings.threads), torch.no_grad():
+    with torch_threads(job.settings.threads), torch.no_grad():
         distortion = distortion_of(job.settings)
         total, count = 0.0, 0
         for original, decoded in _decoded(job):
@@ -163,11 +136,8 @@ def _decoded(job: MeasureJob) -> Iterator[tuple[Picture, Picture]]:
     segment = job.result.load()
     generated = None
     if segment.prompt_data is not None:
-        model, size = prompter(job.model).model, job.pictures.size
-        q = segment.prompt_scale_index
-        latents = model.decode_prompt(
-            segment.prompt_data, q, size.grid_width // 16, size.grid_height // 16
-        )
+        model, q = prompter(job.model).model, segment.prompt_scale_index
+        latents = latents_of(model, q, segment.prompt_data, job.pictures.size)
         generated = model.generate(latents, q)
     coded = coded_pictures(segment)
     recording = record_interval(coded.parameter_sets, coded.access_units, generated)
@@ -179,15 +149,3 @@ def _decoded(job: MeasureJob) -> Iterator[tuple[Picture, Picture]]:
     for identity, picture in decode_again(recording, recording.keyframe):
         if identity in places:
             yield originals[places[identity]], picture
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -27,7 +27,6 @@ class SequencePlan:
 def plan_sequence(context: EncodeContext, target_size: float | None) -> SequencePlan:
     """Return the plan at the longest interval, or at the shorter one up to which trials get better."""
     planner = Planner(context, target_size)
-    context.meter.stage("choosing the coded size", 0.3)
     best = SequencePlan(context, planner, planner.choose_rung(), target_size)
     settings = context.settings
     interval = settings.keyframe_interval / _SHORTENED

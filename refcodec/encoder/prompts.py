@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from refcodec import generator
 from refcodec.encoder import analysis
 from refcodec.encoder.refinement import Refined, refine
+from refcodec.encoder.resizing import CodedSize
 from refcodec.generator import GeneratorModel
 from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents, settle
@@ -72,10 +75,22 @@ class Prompter:
             refined = _refine(self.model, picture, q, settled, self.trade.at(q), refinement)
             settled = settle(self.model, q, refined.latents.hyper, refined.latents.values)
             costs = refined.cost_before, refined.cost_after
-        data = generator.encode_prompt(self.model, q, settled.hyper, settled.values)
-        # Decoding what was coded, not trusting the arrays: the receiver's picture is what x264 must see.
-        latents = self.model.decode_prompt(data, q, picture.width // 16, picture.height // 16)
-        return Prompt(q, data, self.model.generate(latents, q), costs)
+        return coded_prompt(self.model, q, settled, costs)
+
+
+def coded_prompt(
+    model: GeneratorModel, q: int, latents: Latents, costs: tuple[float, float] | None = None
+) -> Prompt:
+    """Return the prompt of settled latents, with the picture that the receiver makes of its bytes."""
+    data = generator.encode_prompt(model, q, latents.hyper, latents.values)
+    # Decoding what was coded, not trusting the arrays: the receiver's picture is what x264 must see.
+    _, height, width = latents.values.shape
+    return Prompt(q, data, model.generate(model.decode_prompt(data, q, width, height), q), costs)
+
+
+def latents_of(model: GeneratorModel, q: int, data: bytes | memoryview, size: CodedSize) -> Latents:
+    """Return what a prompt of pictures of a coded size holds."""
+    return model.decode_prompt(data, q, size.grid_width // 16, size.grid_height // 16)
 
 
 def _refine(
@@ -87,11 +102,7 @@ def _refine(
     refinement: Refinement,
 ) -> Refined:
     # One thread always: sums of floating-point numbers, and so the result, depend on how work is split.
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         return refine(
             model,
             picture,
@@ -101,13 +112,30 @@ def _refine(
             steps=refinement.steps,
             lpips_weights=refinement.lpips_weights,
         )
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """While this lasts, torch computes in `count` threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def fine_model() -> Path:
     """Return the bundled model for large prompts."""
     return MODELS / "core_fine.safetensors"
+
+
+def usable_models(model_path: Path | None) -> list[GeneratorModel]:
+    """Return the models that an encode chooses from: the one that is given, else the bundled ones."""
+    paths = [None, fine_model()] if model_path is None else [model_path]
+    return [prompter(path).model for path in paths]
 
 
 def analysis_path(model_path: Path) -> Path:

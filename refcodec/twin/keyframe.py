@@ -16,11 +16,7 @@ from refcodec.generator.prompt import first_pass_mask
 from refcodec.twin.integer_network import Arithmetic, NetworkTwin
 from refcodec.twin.planes import Planes
 from refcodec.twin.rate import laplace_bits
-
-
-def round_through(x: Tensor) -> Tensor:
-    """Round half up with the gradient of the identity."""
-    return torch.floor(x.detach() + 0.5) + (x - x.detach())
+from refcodec.twin.rounding import round_through
 
 
 @dataclass(frozen=True)
