@@ -12,6 +12,7 @@ import typer
 from refcodec import errors
 from refcodec.cli import values
 from refcodec.cli.files import check_input
+from refcodec.cli.options import LpipsFolder
 from refcodec.cli.progress import Progress
 
 app = typer.Typer(
@@ -63,12 +64,7 @@ def ablation(
         Path | None,
         typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),
     ] = None,
-    lpips: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of LPIPS weights. [default: HYP_LPIPS, then ../shared/data/lpips]"
-        ),
-    ] = None,
+    lpips: LpipsFolder = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Measure what fitting prompts gives, to the keyframe alone and jointly with what follows.

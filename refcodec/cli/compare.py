@@ -12,6 +12,7 @@ import typer
 
 from refcodec.cli import values
 from refcodec.cli.files import check_input, check_output
+from refcodec.cli.options import LpipsFolder
 from refcodec.cli.progress import Progress
 from refcodec.cli.reporting import print_json
 
@@ -56,12 +57,7 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every picture's measures as CSV.")] = None,
     summary_csv: Annotated[Path | None, typer.Option(help="Write the summary as CSV.")] = None,
-    lpips: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of LPIPS weights. [default: HYP_LPIPS, then ../shared/data/lpips]"
-        ),
-    ] = None,
+    lpips: LpipsFolder = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
