@@ -40,11 +40,9 @@ class NumbaSubstrate:
                 check_size(picture.number, picture.planes, self._size)
                 given.add(picture.number)
                 yield CodedPicture(picture.number, picture.planes)
-        except GeneratorExit:
-            # Given up: nothing follows. Where the garbage collector does it, the threads that flushing would
-            # wait for may be gone already.
-            raise
-        except BaseException:
+        except Exception:
+            # Not where the decode is given up: nothing follows then, and where the garbage collector does it, the
+            # threads that flushing would wait for may be gone already.
             self._decoder.flush()
             raise
         self._decoder.flush()
