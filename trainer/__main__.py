@@ -137,7 +137,6 @@ def export(
     ),
 ) -> None:
     """Write the integer model file and, beside it, the analysis weights."""
-    from refcodec.encoder.analysis import Trade
     from trainer.checkpoints import load_averaged, load_trade, save_weights
     from trainer.export import export_analysis, export_model
 
@@ -145,7 +144,7 @@ def export(
     if weights:
         save_weights(model, weights)
     export_model(model, out, out.stem)
-    trade = Trade(**load_trade(run / "checkpoint.pt"))
+    trade = load_trade(run / "checkpoint.pt")
     export_analysis(model, out.with_suffix(".analysis.safetensors"), trade)
 
 

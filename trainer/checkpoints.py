@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
+from refcodec.fitting.trade import Trade
 from trainer.networks import Architecture, Generator
 
 
@@ -21,10 +22,9 @@ def load_averaged(path: Path) -> Generator:
     return model.eval()
 
 
-def load_trade(path: Path) -> dict[str, float]:
-    """Return `at_finest` and `octaves` of the run that wrote a checkpoint."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: float(value) for name, value in state["trade"].items()}
+def load_trade(path: Path) -> Trade:
+    """Return the trade of the run that wrote a checkpoint."""
+    return Trade(**torch.load(path, map_location="cpu", weights_only=True)["trade"])
 
 
 def save_weights(model: Generator, path: Path) -> None:

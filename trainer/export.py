@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from torch import nn
 
 from refcodec.container.atomic import output_file
-from refcodec.encoder.analysis import Trade
+from refcodec.fitting.trade import Trade
 from refcodec.intnet.graph import Network, NetworkInput, Node
 from refcodec.intnet.model_file import write_model_file
 from trainer.graph import Conv, Range, Step, Value

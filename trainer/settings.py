@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from refcodec.fitting.trade import Trade
 from trainer.networks import Architecture
 
 
@@ -34,6 +35,11 @@ class Settings:
     trade_at_finest: float = 8.0
     trade_octaves: float = 6.5
     architecture: Architecture = field(default_factory=Architecture)
+
+    @property
+    def trade(self) -> Trade:
+        """What the run weighs."""
+        return Trade(self.trade_at_finest, self.trade_octaves)
 
 
 def read_settings(path: Path) -> Settings:

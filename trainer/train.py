@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +159,7 @@ class Run:
                 "step": self.step,
                 "seconds": self.seconds,
                 "architecture": self.settings.architecture.as_dict(),
-                "trade": {
-                    "at_finest": self.settings.trade_at_finest,
-                    "octaves": self.settings.trade_octaves,
-                },
+                "trade": asdict(self.settings.trade),
             },
             temporary,
         )

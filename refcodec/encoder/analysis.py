@@ -5,7 +5,7 @@ The encoder may find latents in any way; this is the trained one, which needs no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from refcodec.fitting.trade import Trade
 from refcodec.picture import Picture
 
 Float = NDArray[np.float32]
@@ -59,24 +60,11 @@ def sample_planes(picture: Picture) -> Float:
 
 
 @dataclass(frozen=True)
-class Trade:
-    """What the networks were trained to weigh: a distortion of 1 is worth `at_finest` bits per luma sample at
-    prompt_scale_index 0, and half as much every 63 / `octaves` indices."""
-
-    at_finest: float = 8.0
-    octaves: float = 6.5
-
-    def at(self, q: int) -> float:
-        """Return the bits per luma sample that a distortion of 1 is worth at prompt_scale_index q."""
-        return float(self.at_finest * 2 ** (-q / 63 * self.octaves))
-
-
-@dataclass(frozen=True)
 class Analyser:
     """The trained analysis networks; weights by module name, float32."""
 
     weights: dict[str, Float]
-    trade: Trade = Trade()
+    trade: Trade = field(default_factory=Trade)
 
     def _conv(self, name: str, x: Float) -> Float:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]

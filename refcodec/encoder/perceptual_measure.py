@@ -10,19 +10,18 @@ bytes of an encode must not depend on which optional weights are installed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.encoder.analysis import Analyser, load_analyser
+from refcodec.generator.model import MODELS
+from refcodec.metrics.analysis_features import FEATURE_WEIGHT, NORM_FLOOR, SCALE_INDEX, WEIGHTS
 from refcodec.picture import Picture
 
 Float = NDArray[np.float32]
 
-_FEATURE_WEIGHT, _EXCESS_WEIGHT = 0.596, 3.23
-_SCALE_INDEX = 20
-_NORM_FLOOR = 1e-6
+_EXCESS_WEIGHT = 3.23
 _BLOCK = 8
 _ENERGY_FLOOR = 30.0
 _GRID = 16
@@ -42,7 +41,7 @@ def seen(picture: Picture) -> Seen:
     planes = [picture.y[:height, :width]]
     planes += [chroma[: height // 2, : width // 2] for chroma in (picture.u, picture.v)]
     cut = Picture(*(np.ascontiguousarray(plane) for plane in planes))
-    features = _network().features(cut, _SCALE_INDEX)
+    features = _network().features(cut, SCALE_INDEX)
     return Seen(_unit(features), _band_energy(cut.y))
 
 
@@ -51,15 +50,15 @@ def distance(reference: Seen, other: Seen) -> float:
     difference = float(((reference.features - other.features) ** 2).sum(axis=0).mean())
     excess = np.log((other.energy + _ENERGY_FLOOR) / (reference.energy + _ENERGY_FLOOR))
     surplus = float(np.maximum(excess, 0).mean()) if excess.size else 0.0
-    return _FEATURE_WEIGHT * difference + _EXCESS_WEIGHT * surplus
+    return FEATURE_WEIGHT * difference + _EXCESS_WEIGHT * surplus
 
 
 def _network() -> Analyser:
-    return load_analyser(Path(__file__).resolve().parent.parent / "models" / "measure.safetensors")
+    return load_analyser(MODELS / WEIGHTS)
 
 
 def _unit(features: Float) -> Float:
-    norm = np.sqrt((features * features).sum(axis=0, keepdims=True) + np.float32(_NORM_FLOOR))
+    norm = np.sqrt((features * features).sum(axis=0, keepdims=True) + np.float32(NORM_FLOOR))
     return features / norm
 
 

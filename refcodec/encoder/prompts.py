@@ -12,6 +12,7 @@ from refcodec import generator
 from refcodec.encoder import analysis
 from refcodec.encoder.refinement import Refined, refine
 from refcodec.encoder.resizing import CodedSize
+from refcodec.fitting.trade import Trade
 from refcodec.generator import GeneratorModel
 from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents, settle
@@ -57,7 +58,7 @@ class Prompter:
             self._analyser = analysis.load_analyser(analysis_path(model_path))
 
     @property
-    def trade(self) -> analysis.Trade:
+    def trade(self) -> Trade:
         """What the model was trained to weigh."""
         return self._analyser.trade
 

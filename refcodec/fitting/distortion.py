@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.model import MODELS
+from refcodec.metrics.analysis_features import FEATURE_WEIGHT, NORM_FLOOR, SCALE_INDEX, WEIGHTS
 from refcodec.metrics.lpips_torch import LpipsModule
 from refcodec.metrics.lpips_weights import load_weights
 from refcodec.twin.colour import planes_to_rgb
@@ -80,14 +81,10 @@ class LpipsDistance:
 class FeatureDistance:
     """Squared distance of unit features of the network that the encoder decides by (docs/decisions/0012)."""
 
-    WEIGHT = 0.596
-    SCALE_INDEX = 20
-    NORM_FLOOR = 1e-6
-
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self._weights = {
             name: torch.from_numpy(value.astype(np.float32)).to(device)
-            for name, value in load_file(MODELS / "measure.safetensors").items()
+            for name, value in load_file(MODELS / WEIGHTS).items()
         }
 
     def _convolve(self, name: str, x: Tensor) -> Tensor:
@@ -115,9 +112,9 @@ class FeatureDistance:
         x = self._blocks("narrow", self._convolve("first", (x / 255 - 0.5) * 4))
         x = self._blocks("middle", self._convolve("down1", functional.pixel_unshuffle(x, 2)))
         x = functional.pixel_unshuffle(x, 2)
-        q = torch.full_like(x[:, :1], self.SCALE_INDEX / 32)
+        q = torch.full_like(x[:, :1], SCALE_INDEX / 32)
         x = self._blocks("wide", self._convolve("down2", torch.cat([x, q], 1)))
-        return x / (x.square().sum(1, keepdim=True) + self.NORM_FLOOR).sqrt()
+        return x / (x.square().sum(1, keepdim=True) + NORM_FLOOR).sqrt()
 
     def prepare(self, original: Planes) -> Tensor:
         """Return the features of an original."""
@@ -126,7 +123,7 @@ class FeatureDistance:
 
     def distance(self, planes: Planes, prepared: Tensor) -> Tensor:
         """Return the distance, on a scale like that of LPIPS."""
-        return self.WEIGHT * (self.features(planes) - prepared).square().sum(1).mean()
+        return FEATURE_WEIGHT * (self.features(planes) - prepared).square().sum(1).mean()
 
 
 class Mixture:

@@ -8,8 +8,9 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from refcodec.encoder.analysis import Trade, load_analyser  # noqa: E402
+from refcodec.encoder.analysis import load_analyser  # noqa: E402
 from refcodec.encoder.refinement import refine  # noqa: E402
+from refcodec.fitting.trade import Trade  # noqa: E402
 from refcodec.generator import encode_prompt, load_model  # noqa: E402
 from refcodec.generator.prompt import settle  # noqa: E402
 from refcodec.picture import Picture  # noqa: E402
