@@ -35,9 +35,20 @@ class StoredPictures:
             for _ in range(self.count):
                 yield picture_from_bytes(file.read(self.size.picture_bytes), self.size)
 
+    def picture(self, number: int) -> Picture:
+        """Return one picture."""
+        with self.path.open("rb") as file:
+            file.seek(number * self.size.picture_bytes)
+            return picture_from_bytes(file.read(self.size.picture_bytes), self.size)
+
     def first(self) -> Picture:
         """Return the first picture."""
-        return next(iter(self))
+        return self.picture(0)
+
+    def place(self, size: CodedSize, suffix: str) -> Path:
+        """Return where a result for this segment, coded at `size`, is kept beside the pictures."""
+        number = self.path.stem.rpartition("-")[2]
+        return self.path.with_name(f"{size.width}x{size.height}-{number}-{suffix}")
 
 
 class PictureStore:

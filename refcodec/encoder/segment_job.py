@@ -12,7 +12,9 @@ from typing import TypeVar
 from refcodec.encoder.avc_job import AvcSettings, CodedInterval, encode_interval
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import Prompt, Refinement, prompter
+from refcodec.encoder.resizing import CodedSize
 from refcodec.encoder.worker import report
+from refcodec.picture import Picture
 
 Kept = TypeVar("Kept")
 
@@ -33,7 +35,8 @@ class PromptChoice:
         if self.fitted is not None:
             return self.fitted.stem
         steps = "" if self.refinement is None else f"-refined{self.refinement.steps}"
-        return f"q{self.prompt_scale_index}{steps}"
+        model = "" if self.model is None else f"-{self.model.stem}"
+        return f"q{self.prompt_scale_index}{steps}{model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
     name = f"{avc.size.width}x{avc.size.height}-{avc.x264_preset}-{job.number:07}"
     prompt = None
     if job.prompt is not None:
-        prompt = make_prompt(job.pictures, job.prompt, job.folder)
+        prompt = make_prompt(job.pictures, avc.size, job.pictures.first, job.prompt)
         name += f"-{job.prompt.name}"
     total = job.pictures.count + (prompt is not None)
     interval = encode_interval(
@@ -114,13 +117,15 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
     )
 
 
-def make_prompt(pictures: StoredPictures, choice: PromptChoice, folder: Path) -> Prompt:
-    """Return the prompt of a segment's first picture, from an earlier job where there is one."""
-    path = choice.fitted or folder / f"{pictures.path.stem}-{choice.name}.prompt"
+def make_prompt(
+    pictures: StoredPictures, size: CodedSize, first: Callable[[], Picture], choice: PromptChoice
+) -> Prompt:
+    """Return the prompt of a segment coded at `size`, from an earlier job or trial where there is one; `first` gives
+    its first picture (grid of `size`)."""
     return _kept(
-        path,
+        choice.fitted or pictures.place(size, f"{choice.name}.prompt"),
         lambda: prompter(choice.model).prompt(
-            pictures.first(), choice.prompt_scale_index, choice.refinement
+            first(), choice.prompt_scale_index, choice.refinement
         ),
     )
 

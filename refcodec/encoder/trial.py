@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import av
@@ -13,9 +14,8 @@ import av
 from refcodec.encoder.avc_job import AvcSettings, encode_packets
 from refcodec.encoder.perceptual_measure import Seen, distance, seen
 from refcodec.encoder.picture_store import StoredPictures
-from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
-from refcodec.encoder.segment_job import PromptChoice
+from refcodec.encoder.segment_job import PromptChoice, make_prompt
 from refcodec.upscaling import Upscaler
 
 SCORED_PICTURES = 5
@@ -56,11 +56,10 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
     avc = replace(job.avc, size=size)
     prompt = None
     if job.prompt is not None:
-        maker = prompter(job.prompt.model)
-        prompt = maker.prompt(pictures[0], job.prompt.prompt_scale_index)
+        prompt = make_prompt(job.pictures, size, lambda: pictures[0], job.prompt)
     hidden = 0 if prompt is None else 1
     wanted = _wanted(len(source), job.scored)
-    reference = [seen(source[number]) for number in wanted]
+    reference = [_seen_source(job.pictures, job.width, job.height, number) for number in wanted]
     points = []
     for crf in job.crfs:
         packets = encode_packets(pictures, avc, crf, None if prompt is None else prompt.picture)
@@ -68,6 +67,12 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
         size = job.keyframe_charge * keyframe + sum(packet.size for packet in packets[1:])
         points.append(TrialPoint(crf, 8.0 * size, _distance(packets, hidden, job, reference)))
     return points
+
+
+@lru_cache(maxsize=10)
+def _seen_source(pictures: StoredPictures, width: int, height: int, number: int) -> Seen:
+    """Return what the measure keeps of a source picture: trials of one segment follow each other."""
+    return seen(cropped(pictures.picture(number), width, height))
 
 
 def _wanted(count: int, scored: int) -> range:
