@@ -14,8 +14,7 @@ import numpy as np
 
 from refcodec.avc import edge_kernels, sample_kernels
 from refcodec.avc.compilation import inlined, kernel, load
-from refcodec.avc.frame_store import FrameStore, Geometry
-from refcodec.avc.inter_prediction import (
+from refcodec.avc.frame_layout import (
     CB_OFFSET,
     LUMA_OFFSET,
     LUMA_STRIDE,
@@ -25,6 +24,7 @@ from refcodec.avc.inter_prediction import (
     layout_of,
     layout_of_geometry,
 )
+from refcodec.avc.frame_store import FrameStore, Geometry
 from refcodec.avc.side_information import (
     B_SKIP,
     INTER_16X16,
@@ -77,7 +77,7 @@ CHROMA_QP: Final = np.array(
     np.int32,
 )
 
-# What `_deblock` does beside filtering, or in place of it
+# What `filter_macroblocks` does beside filtering, or in place of it
 NOTHING: Final = 0
 DECISIONS: Final = 1
 STRENGTHS: Final = 2
@@ -113,7 +113,7 @@ class FilterDecisions:
 
 
 @kernel
-def _classify(
+def classify(
     states: Any, first_mb: int, end_mb: int, slice_table: Any, mb_types: Any, mv64: Any,
     ref_picture: Any, total_coeff: Any, transform_size_8x8_flag: Any,
 ) -> None:  # fmt: skip
@@ -269,7 +269,7 @@ def _find_thresholds(thresholds: Any, qp_p: int, qp_q: int, parameters: Any, row
 
 
 @kernel
-def _deblock(
+def filter_macroblocks(
     samples: Any, slot: int, layout: Any, states: Any, thresholds: Any, first_mb: int,
     end_mb: int, slice_table: Any, mv: Any, mv32: Any, ref_picture: Any,
     transform_size_8x8_flag: Any, qp_y: Any, parameters: Any, record: int, strength_record: Any,
@@ -386,7 +386,7 @@ def _run(
     mv = motion.mv.reshape(-1)
     ref_picture = motion.ref_picture.reshape(-1)
     states = np.empty(info.mbs, np.int32)
-    _classify(
+    classify(
         states,
         max(first_mb - int(layout[WIDTH_MBS]), 0),
         end_mb,
@@ -397,7 +397,7 @@ def _run(
         info.total_coeff.reshape(-1),
         info.transform_size_8x8_flag,
     )
-    _deblock(
+    filter_macroblocks(
         samples,
         slot,
         layout,
@@ -428,6 +428,11 @@ def _decisions(mbs: int) -> FilterDecisions:
 
 
 _NONE: Final = _decisions(0)
+
+NO_DECISIONS: Final = tuple(
+    each.reshape(-1) for each in (_NONE.strengths, _NONE.luma, _NONE.chroma)
+)
+"""In the places of records where nothing is recorded."""
 
 
 def deblock(

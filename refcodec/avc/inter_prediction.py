@@ -7,14 +7,23 @@ same: most macroblocks are one block of 16x16. Samples of references are read in
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from refcodec.avc import sample_kernels
 from refcodec.avc.compilation import inlined, kernel, load
-from refcodec.avc.frame_store import FrameStore, Geometry
+from refcodec.avc.frame_layout import (
+    CB_OFFSET,
+    HEIGHT_MBS,
+    LUMA_OFFSET,
+    LUMA_STRIDE,
+    SLOT_SIZE,
+    TO_CR,
+    WIDTH_MBS,
+    layout_of,
+)
+from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.side_information import (
     INTER_8X8,
     INTER_8X16,
@@ -45,30 +54,6 @@ CHROMA_BEHIND = 4
 # Scratch of the prediction from list 1: 16x16 luma, then 8x8 of Cb and Cr; vectors of 16 samples
 # read 8 behind its last row
 SCRATCH = 384 + 8
-
-# Where the values of `layout` are
-LUMA_STRIDE = 0
-LUMA_OFFSET = 1
-CB_OFFSET = 2
-TO_CR = 3
-SLOT_SIZE = 4
-WIDTH_MBS = 5
-HEIGHT_MBS = 6
-
-
-@lru_cache(maxsize=16)
-def layout_of_geometry(g: Geometry) -> Any:
-    """Return what kernels need to know of frame slots, an int64 array."""
-    to_cr = g.cr_offset - g.cb_offset
-    offsets = [g.luma_stride, g.luma_offset, g.cb_offset, to_cr]
-    values = np.array([*offsets, g.slot_size, g.width_mbs, g.height_mbs], np.int64)
-    values.flags.writeable = False
-    return values
-
-
-def layout_of(store: FrameStore) -> Any:
-    """Return what kernels need to know of a frame store."""
-    return layout_of_geometry(store.geometry)
 
 
 @kernel
@@ -386,7 +371,7 @@ def _copy_macroblocks(
 
 
 @kernel
-def _predict_macroblocks(
+def predict_macroblocks(
     samples: Any, slot: int, layout: Any, scratch: Any, first_mb: int, end_mb: int,
     slice_table: Any, mb_types: Any, mv: Any, mv32: Any, mv64: Any, ref_idx: Any, parameters: Any,
     ref_slot: Any, weights: Any, implicit_weights: Any,
@@ -453,7 +438,7 @@ def predict_inter(
     """
     motion = info.motion
     mv = motion.mv.reshape(-1)
-    _predict_macroblocks(
+    predict_macroblocks(
         store.samples,
         slot,
         layout_of(store),

@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from refcodec import errors
 from refcodec.avc import cabac_slice_data, cavlc_slice_data
-from refcodec.avc.deblocking import deblock
 from refcodec.avc.frame_slots import SlotLease, SlotPool
 from refcodec.avc.intra_availability import check_intra_availability
 from refcodec.avc.intra_modes import derive_intra_modes
-from refcodec.avc.margins import extend_margins
 from refcodec.avc.motion_vectors import derive_motion
-from refcodec.avc.reconstruction import reconstruct
+from refcodec.avc.picture_samples import Scratch, write_samples
 from refcodec.avc.reference_lists import ReferenceList
 from refcodec.avc.side_information import SideInformation
 from refcodec.avc.slice_header import SliceHeader
@@ -32,11 +30,12 @@ class Workspace:
 
     info: SideInformation
     slices: SliceTable
+    scratch: Scratch
 
     @classmethod
     def allocate(cls, mbs: int) -> Workspace:
         """Return a workspace for pictures of `mbs` macroblocks."""
-        return cls(SideInformation.allocate(mbs), SliceTable.allocate(FIRST_SLICES))
+        return cls(SideInformation.allocate(mbs), SliceTable.allocate(FIRST_SLICES), Scratch(mbs))
 
 
 class PictureDecoding:
@@ -59,6 +58,8 @@ class PictureDecoding:
         self.references: dict[int, SlotLease] = {}
         """Leases of the pictures that this one is predicted from, by slot."""
         self._motion_to_derive: list[tuple[int, SlotLease | None]] = []
+        self.reference = False
+        """Whether other pictures may be predicted from it."""
 
     @property
     def slices(self) -> SliceTable:
@@ -78,6 +79,7 @@ class PictureDecoding:
         Raises HYP-E-AVC-02 to -06.
         """
         index, workspace = self.slice_count, self._workspace
+        self.reference |= header.nal_ref_idc > 0
         if index == workspace.slices.parameters.shape[0]:
             workspace.slices = grown(workspace.slices)
         slices = workspace.slices
@@ -130,9 +132,7 @@ class PictureDecoding:
             derive_motion(index, slices, info, field, self._width_mbs)
         for lease in self.references.values():
             _complete(lease)
-        reconstruct(info, slices, store, slot)
-        deblock(info, slices, store, slot)
-        extend_margins(store, slot)
+        write_samples(info, slices, self._workspace.scratch, store, slot, self.reference)
         self.references.clear()
         self._motion_to_derive.clear()
 

@@ -716,6 +716,11 @@ def reconstruct_intra_macroblocks(
         *syntax,
         *place,
     )
+    check_modes(status)
+
+
+def check_modes(status: int) -> None:
+    """Raise HYP-E-AVC-02 for what `reconstruct_intra` returned, unless it is -1."""
     if status >= 0:
         raise errors.error(
             "HYP-E-AVC-02",

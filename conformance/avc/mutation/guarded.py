@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.avc import deblocking, inter_prediction, reconstruction
+from refcodec.avc import deblocking, inter_prediction, picture_samples, reconstruction
 
 KERNELS = (
-    (inter_prediction, "_predict_macroblocks"),
+    (picture_samples, "picture_samples"),
+    (inter_prediction, "predict_macroblocks"),
     (reconstruction, "add_inter_residuals"),
     (reconstruction, "reconstruct_intra"),
     (reconstruction, "write_residuals"),
-    (deblocking, "_deblock"),
+    (deblocking, "filter_macroblocks"),
 )
 """The kernels that Python calls and that call vector functions."""
 
