@@ -3,11 +3,11 @@ lease any more: not the picture buffer, not a picture in the works, not who was 
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
+from refcodec.avc.completion import Completion
 from refcodec.avc.frame_store import FrameStore, Geometry
 from refcodec.avc.side_information import MotionField
 from refcodec.picture import Plane
@@ -26,7 +26,7 @@ class SlotLease:
         self._pool = pool
         self.slot = slot
         self.motion = motion
-        self.written: Future[None] | None = None
+        self.written: Completion | None = None
 
     def __del__(self) -> None:
         self._pool.give_back(self.slot)

@@ -130,8 +130,6 @@ class PictureDecoding:
         for index, colocated in self._motion_to_derive:
             field = None if colocated is None else _complete(colocated).motion
             derive_motion(index, slices, info, field, self._width_mbs)
-        for lease in self.references.values():
-            _complete(lease)
         write_samples(info, slices, self._workspace.scratch, store, slot, self.reference)
         self.references.clear()
         self._motion_to_derive.clear()

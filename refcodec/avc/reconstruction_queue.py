@@ -1,58 +1,177 @@
-"""Reconstruction of pictures beside the parsing of the following ones."""
+"""Reconstruction of pictures beside the parsing of the following ones.
+
+Nobody waits for a picture while there is another one to reconstruct: a picture is begun when those
+that it is predicted from are complete, and the thread that parses takes one too when it is too far
+ahead. So there are as many threads as the caller asks for, none sleeps while it could work, and each
+picture takes the interpreter lock a few times only.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition
 
+from refcodec.avc.completion import Completion
 from refcodec.avc.picture_decoding import PictureDecoding
 
-WAITING = 2
-"""Threads beside those that the caller asks for. Of a group of pictures some always wait for
-others, and would keep the next one, which could begin, from a thread."""
 AHEAD = 4
-"""Pictures in the works beyond a picture for each thread asked for: so far ahead is parsed."""
+"""Pictures in the works beyond a picture for each thread asked for: so far ahead is parsed. Of a
+group of pictures some depend on others; fewer would leave threads without one to begin."""
+
+
+class _Work:
+    """A picture in the works, and what it waits for."""
+
+    __slots__ = ("completion", "decoding", "keep", "needs")
+
+    def __init__(self, decoding: PictureDecoding, keep: bool, completion: Completion) -> None:
+        self.decoding = decoding
+        self.keep = keep
+        self.completion = completion
+        written = (lease.written for lease in decoding.references.values())
+        self.needs = [each for each in written if each is not None]
+
+    @property
+    def ready(self) -> bool:
+        """Whether all pictures are complete that this one is predicted from."""
+        return all(each.done for each in self.needs)
+
+    def do(self) -> None:
+        """Reconstruct the picture; never raises."""
+        try:
+            for each in self.needs:
+                each.result()
+            reconstruct(self.decoding, self.keep)
+        except BaseException as error:  # whoever asks for the picture gets it
+            self.completion.error = error
 
 
 class ReconstructionQueue:
-    """Reconstructs pictures: at once with one thread, else in threads, each picture when those that
-    it is predicted from are complete."""
+    """Reconstructs pictures: at once with one thread, else the caller's thread and others take them
+    in decoding order, each when those that it is predicted from are complete."""
 
     def __init__(self, threads: int) -> None:
+        self._helpers = threads - 1
         self._pool = (
-            ThreadPoolExecutor(threads + WAITING, thread_name_prefix="reconstruct")
+            ThreadPoolExecutor(self._helpers, thread_name_prefix="reconstruct")
             if threads > 1
             else None
         )
-        self._pending: deque[Future[None]] = deque()
         self.depth = threads + AHEAD if threads > 1 else 0
         """Pictures that may be in the works beside the one that is being parsed."""
+        # Guards what follows, and tells the caller's thread that a picture is complete.
+        self._changed = Condition()
+        self._waiting: deque[_Work] = deque()
+        """Pictures that nobody has begun, in decoding order."""
+        self._begun = 0
+        """Pictures that threads are at."""
+        self._in_the_works = 0
+        """Both."""
+        self._helping = 0
+        """Threads of the pool that look for pictures."""
+        self._closed = False
 
     def submit(self, decoding: PictureDecoding, *, keep: bool) -> None:
-        """Reconstruct a picture whose slices are parsed; waits when too many are in the works. Its
-        arrays are released then, unless somebody is going to `keep` them."""
+        """Reconstruct a picture whose slices are parsed; gives a hand when too many are in the
+        works. Its arrays are released then, unless somebody is going to `keep` them."""
         if self._pool is None:
-            _reconstruct(decoding, keep)
+            reconstruct(decoding, keep)
             return
-        while len(self._pending) >= self.depth:
-            self._pending.popleft().exception()
-        # Pictures are begun in decoding order, so those that one waits for are not behind it.
-        future = self._pool.submit(_reconstruct, decoding, keep)
-        decoding.lease.written = future
-        self._pending.append(future)
+        while self._in_the_works >= self.depth:
+            self._help()
+        completion = Completion(self._finish)
+        work = _Work(decoding, keep, completion)
+        decoding.lease.written = completion
+        with self._changed:
+            self._waiting.append(work)
+            self._in_the_works += 1
+            self._call_helpers()
 
     def wait(self) -> None:
-        """Wait until no picture is in the works."""
-        while self._pending:
-            self._pending.popleft().exception()
+        """Return when no picture is in the works."""
+        while self._in_the_works:
+            self._help()
 
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._closed = True
+            self._pool.shutdown()
+
+    def _finish(self, completion: Completion) -> None:
+        """Give a hand until a picture is complete."""
+        while not completion.done:
+            self._help()
+
+    def _take(self) -> _Work | None:
+        """Take the first picture that can be begun, of those that others may be predicted from if
+        there is one: then more can be begun. The lock is held."""
+        found = None
+        for work in self._waiting:
+            if work.ready:
+                if work.decoding.reference:
+                    found = work
+                    break
+                found = found or work
+        if found is not None:
+            self._waiting.remove(found)
+            self._begun += 1
+        return found
+
+    def _call_helpers(self) -> None:
+        """Let threads that are idle look for pictures that can be begun. The lock is held."""
+        if self._helping < self._helpers and not self._closed:
+            ready = sum(work.ready for work in self._waiting)
+            assert self._pool is not None
+            for _ in range(min(ready, self._helpers - self._helping)):
+                self._helping += 1
+                self._pool.submit(self._work)
+
+    def _help(self) -> None:
+        """Reconstruct the next picture in the caller's thread, or wait until another thread is
+        through with one, if none can be begun."""
+        with self._changed:
+            work = self._take()
+            if work is None:
+                # Some picture is begun: one that waits does so for earlier ones.
+                if self._begun:
+                    self._changed.wait()
+                return
+        try:
+            work.do()
+        finally:
+            with self._changed:
+                self._complete(work)
+                self._call_helpers()
+        error = work.completion.error
+        if error is not None and not isinstance(error, Exception):
+            raise error  # an interrupt is for the caller, whatever picture it hit
+
+    def _complete(self, work: _Work) -> None:
+        """Note that a picture is complete. The lock is held."""
+        self._begun -= 1
+        self._in_the_works -= 1
+        work.completion.done = True
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        """Reconstruct pictures as long as some can be begun, in a thread of the pool."""
+        work = None
+        while True:
+            with self._changed:
+                if work is not None:
+                    self._complete(work)
+                work = None if self._closed else self._take()
+                if work is None:
+                    self._helping -= 1
+                    return
+                self._call_helpers()
+            work.do()
 
 
-def _reconstruct(decoding: PictureDecoding, keep: bool) -> None:
+def reconstruct(decoding: PictureDecoding, keep: bool) -> None:
+    """Reconstruct a picture; release its arrays, unless somebody is going to `keep` them."""
     decoding.reconstruct()
     if not keep:
         decoding.release()

@@ -343,7 +343,7 @@ class AvcDecoder:
         output = self._output
         while output:
             lease = output[0][0].lease
-            if lease is not None and lease.written is not None and not lease.written.done():
+            if lease is not None and lease.written is not None and not lease.written.done:
                 break
             self._give(*output.popleft())
         ready, self._ready = self._ready, []
