@@ -41,6 +41,7 @@ class SlotPool:
         # Lists, because threads that drop what they were given may change them at any time.
         self._free = list(range(self.store.slots))[::-1]
         self._permits = [None] * MOST_GIVEN_OUT
+        self._windows: dict[tuple[int, tuple[int, int, int, int]], list[_Window]] = {}
 
     @property
     def exhausted(self) -> bool:
@@ -64,18 +65,25 @@ class SlotPool:
     ) -> tuple[Plane, Plane, Plane]:
         """(#avc.7.4.2.1.1) Return the picture of a slot without `crop` luma samples left, top,
         right and bottom: views that keep the lease, or copies."""
+        windows = self._windows.get((lease.slot, crop))
+        if windows is None:
+            windows = self._windows[lease.slot, crop] = self._cropped(lease.slot, crop)
+        if not self._permits:
+            y, u, v = (window.plane.copy() for window in windows)
+        else:
+            permit = _Permit(self._permits, lease)
+            y, u, v = (np.asarray(_Leased(window, permit)) for window in windows)
+        return y, u, v
+
+    def _cropped(self, slot: int, crop: tuple[int, int, int, int]) -> list[_Window]:
         left, top, right, bottom = crop
-        permit = _Permit(self._permits, lease) if self._permits else None
-        planes: list[Plane] = []
-        for number, plane in enumerate(self.store.planes(lease.slot)):
+        windows = []
+        for number, plane in enumerate(self.store.planes(slot)):
             shift = number > 0
             height, width = plane.shape
-            window = plane[
-                top >> shift : height - (bottom >> shift), left >> shift : width - (right >> shift)
-            ]
-            planes.append(window.copy() if permit is None else _Leased(window, permit).plane())
-        y, u, v = planes
-        return y, u, v
+            rows = slice(top >> shift, height - (bottom >> shift))
+            windows.append(_Window(plane[rows, left >> shift : width - (right >> shift)]))
+        return windows
 
 
 class _Permit:
@@ -91,15 +99,22 @@ class _Permit:
         self._permits.append(None)
 
 
+class _Window:
+    """A plane of a slot without what is cropped, and how NumPy describes it."""
+
+    __slots__ = ("interface", "plane")
+
+    def __init__(self, plane: Plane) -> None:
+        self.plane = plane
+        self.interface: dict[str, Any] = plane.__array_interface__
+
+
 class _Leased:
-    """What a plane given out has as its base."""
+    """What a plane given out has as its base; it keeps the frame store and the lease."""
 
-    def __init__(self, plane: Plane, permit: _Permit) -> None:
-        self.__array_interface__: dict[str, Any] = plane.__array_interface__
-        self._plane = plane
+    __slots__ = ("__array_interface__", "_permit", "_window")
+
+    def __init__(self, window: _Window, permit: _Permit) -> None:
+        self.__array_interface__ = window.interface
+        self._window = window
         self._permit = permit
-
-    def plane(self) -> Plane:
-        """Return the plane as an array that keeps this object."""
-        plane: Plane = np.asarray(self)
-        return plane

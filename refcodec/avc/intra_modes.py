@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from refcodec.avc.compilation import inlined, kernel
+from refcodec.avc.compilation import inlined, kernel, load, store
 from refcodec.avc.side_information import B_DIRECT_16X16, I_4X4, I_8X8, LAST_INTRA, SideInformation
 from refcodec.avc.slice_table import CONSTRAINED_INTRA_PRED, END_MB, FIRST_MB, SliceTable
 
@@ -65,11 +65,11 @@ def _derive_intra_modes(
     if first_mb < 0 or width_mbs < 1:
         return  # never, but now no index is negative, and none is tested for it
     for i in range(16 * first_mb, 16 * end_mb):
-        intra_pred_mode[i] = DC
+        store(intra_pred_mode, i, DC)
     # What is inter coded does not count where intra prediction is constrained.
     last_shape = B_DIRECT_16X16 if constrained_intra_pred == 0 else LAST_INTRA
     for mb in range(first_mb, end_mb):
-        shape = int(mb_type[mb])
+        shape = load(mb_type, mb)
         if shape > I_8X8:
             continue
         a = mb - 1

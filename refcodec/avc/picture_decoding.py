@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,15 @@ class Workspace:
     info: SideInformation
     slices: SliceTable
     scratch: Scratch
+    _infos: dict[int, SideInformation] = field(default_factory=dict)
+
+    def info_of(self, lease: SlotLease) -> SideInformation:
+        """Return the side information with the motion field of the picture in a slot; the same
+        object each time, as slots and workspaces come together again and again."""
+        info = self._infos.get(lease.slot)
+        if info is None or info.motion is not lease.motion:
+            info = self._infos[lease.slot] = replace(self.info, motion=lease.motion)
+        return info
 
     @classmethod
     def allocate(cls, mbs: int) -> Workspace:
@@ -52,7 +61,7 @@ class PictureDecoding:
         self._workspace = workspace
         self._width_mbs = pool.store.geometry.width_mbs
         self.lease = lease
-        self.info = replace(workspace.info, motion=lease.motion)
+        self.info = workspace.info_of(lease)
         self.info.clear()
         self.slice_count = 0
         self.references: dict[int, SlotLease] = {}
@@ -105,16 +114,21 @@ class PictureDecoding:
         parsing.parse_slice_data(rbsp, header.bit_length, index, slices, self.info, self._width_mbs)
         derive_intra_modes(index, slices, self.info, self._width_mbs)
         check_intra_availability(index, slices, self.info, self._width_mbs)
-        self._derive_motion(index, header, colocated)
+        self._derive_motion(index, header, lists, colocated)
         return int(slices.parameters[index, END_MB])
 
-    def _derive_motion(self, index: int, header: SliceHeader, colocated: SlotLease | None) -> None:
+    def _derive_motion(
+        self,
+        index: int,
+        header: SliceHeader,
+        lists: tuple[ReferenceList, ReferenceList],
+        colocated: SlotLease | None,
+    ) -> None:
         """(#avc.8.4.1) Derive the motion of a slice; leave that to `reconstruct` where all pictures
         that it may refer to are there, which nearly always holds: then the thread that derives
         vectors is the one that reads them, and they stay in its cache."""
         complete = all(
-            (self.slices.ref_picture[index, number, :active] >= 0).all()
-            for number, active in enumerate(header.num_ref_idx_active)
+            picture is not None and picture.existing for pictures in lists for picture in pictures
         )
         # Temporal direct prediction may need pictures that a colocated block referred to.
         if complete and (header.slice_type != B or header.direct_spatial_mv_pred):

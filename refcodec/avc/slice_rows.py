@@ -39,8 +39,7 @@ def fill_row(
     """Write row `index` for the slice with `header` and reference picture `lists` of a picture with
     PicOrderCnt `order_count`."""
     picture, sequence = header.parameters, header.parameters.sequence
-    row = table.parameters[index]
-    row[:] = 0
+    row = [0] * columns.FIELDS
     row[columns.FIRST_MB] = row[columns.END_MB] = header.first_mb
     row[columns.SLICE_TYPE] = header.slice_type
     row[columns.NUM_REF_IDX_L0], row[columns.NUM_REF_IDX_L1] = header.num_ref_idx_active
@@ -57,8 +56,6 @@ def fill_row(
     row[columns.FILTER_OFFSET_B] = header.filter_offset_b
     row[columns.WEIGHTED_PREDICTION] = _weighting(header)
     row[columns.CURRENT_POC] = order_count
-    for number, pictures in enumerate(lists):
-        _fill_list(table, index, number, pictures)
     if header.weights is not None:
         row[columns.LUMA_LOG2_WEIGHT_DENOM] = header.weights.luma_log2_weight_denom
         row[columns.CHROMA_LOG2_WEIGHT_DENOM] = header.weights.chroma_log2_weight_denom
@@ -66,6 +63,10 @@ def fill_row(
     if header.slice_type == B:
         colocated = lists[1][0]
         row[columns.COLOCATED_LONG_TERM] = colocated is not None and colocated.marking == LONG_TERM
+    table.parameters[index] = row
+    for number, pictures in enumerate(lists):
+        _fill_list(table, index, number, pictures)
+    if header.slice_type == B:
         sizes = len(lists[0]), len(lists[1])
         poc0, poc1 = (table.ref_poc[index, k, : sizes[k]] for k in range(2))
         long0, long1 = (table.ref_long_term[index, k, : sizes[k]] for k in range(2))
