@@ -13,7 +13,7 @@ from refcodec.avc.frame_slots import SlotLease, SlotPool
 from refcodec.avc.intra_availability import check_intra_availability
 from refcodec.avc.intra_modes import derive_intra_modes
 from refcodec.avc.motion_vectors import derive_motion
-from refcodec.avc.picture_samples import Scratch, write_samples
+from refcodec.avc.picture_samples import FlatArrays, Scratch, flat, write_samples
 from refcodec.avc.reference_lists import ReferenceList
 from refcodec.avc.side_information import SideInformation
 from refcodec.avc.slice_header import SliceHeader
@@ -31,15 +31,16 @@ class Workspace:
     info: SideInformation
     slices: SliceTable
     scratch: Scratch
-    _infos: dict[int, SideInformation] = field(default_factory=dict)
+    _infos: dict[int, tuple[SideInformation, FlatArrays]] = field(default_factory=dict)
 
-    def info_of(self, lease: SlotLease) -> SideInformation:
-        """Return the side information with the motion field of the picture in a slot; the same
-        object each time, as slots and workspaces come together again and again."""
-        info = self._infos.get(lease.slot)
-        if info is None or info.motion is not lease.motion:
-            info = self._infos[lease.slot] = replace(self.info, motion=lease.motion)
-        return info
+    def info_of(self, lease: SlotLease) -> tuple[SideInformation, FlatArrays]:
+        """Return the side information with the motion field of the picture in a slot, and its
+        arrays flat; made once, as slots and workspaces come together again and again."""
+        found = self._infos.get(lease.slot)
+        if found is None:
+            info = replace(self.info, motion=lease.motion)
+            found = self._infos[lease.slot] = info, flat(info)
+        return found
 
     @classmethod
     def allocate(cls, mbs: int) -> Workspace:
@@ -61,7 +62,7 @@ class PictureDecoding:
         self._workspace = workspace
         self._width_mbs = pool.store.geometry.width_mbs
         self.lease = lease
-        self.info = workspace.info_of(lease)
+        self.info, self._arrays = workspace.info_of(lease)
         self.info.clear()
         self.slice_count = 0
         self.references: dict[int, SlotLease] = {}
@@ -144,7 +145,7 @@ class PictureDecoding:
         for index, colocated in self._motion_to_derive:
             field = None if colocated is None else _complete(colocated).motion
             derive_motion(index, slices, info, field, self._width_mbs)
-        write_samples(info, slices, self._workspace.scratch, store, slot, self.reference)
+        write_samples(self._arrays, slices, self._workspace.scratch, store, slot, self.reference)
         self.references.clear()
         self._motion_to_derive.clear()
 

@@ -53,7 +53,10 @@ class Scratch:
         )
 
 
-def flat(info: SideInformation) -> tuple[Array, ...]:
+FlatArrays = tuple[Array, ...]
+
+
+def flat(info: SideInformation) -> FlatArrays:
     """Return the arrays of side information as `picture_samples` takes them."""
     motion = info.motion
     mv = motion.mv.reshape(-1)
@@ -77,7 +80,7 @@ def flat(info: SideInformation) -> tuple[Array, ...]:
     )
 
 
-def flat_slices(slices: SliceTable) -> tuple[Array, ...]:
+def flat_slices(slices: SliceTable) -> FlatArrays:
     """Return the arrays of a slice table as `picture_samples` takes them."""
     return (
         slices.parameters.reshape(-1),
@@ -96,7 +99,7 @@ def _level_scales(scaling4x4: bytes, scaling8x8: bytes) -> tuple[Array, Array]:
 
 
 def write_samples(
-    info: SideInformation,
+    arrays: FlatArrays,
     slices: SliceTable,
     scratch: Scratch,
     store: FrameStore,
@@ -104,7 +107,8 @@ def write_samples(
     reference: bool,
 ) -> None:
     """(#avc.8.3) (#avc.8.4.2) (#avc.8.5) (#avc.8.7) Write the samples of a picture to its slot, and
-    its margins where it is a `reference`; its motion is derived.
+    its margins where it is a `reference`. `arrays` are those of its side information, flat; its
+    motion is derived.
 
     Raises HYP-E-AVC-02 as `reconstruct_intra_macroblocks` does.
     """
@@ -112,9 +116,9 @@ def write_samples(
         store.samples,
         slot,
         layout_of(store),
-        info.mbs,
+        store.geometry.mbs,
         int(reference),
-        *flat(info),
+        *arrays,
         *flat_slices(slices),
         *_level_scales(slices.scaling4x4.tobytes(), slices.scaling8x8.tobytes()),
         *scratch.arrays,

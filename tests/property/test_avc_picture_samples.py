@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from refcodec import errors
 from refcodec.avc.deblocking import deblock
 from refcodec.avc.margins import extend_margins
-from refcodec.avc.picture_samples import Scratch, write_samples
+from refcodec.avc.picture_samples import Scratch, flat, write_samples
 from refcodec.avc.reconstruction import reconstruct
 from refcodec.avc.side_information import I_PCM, LAST_INTRA, LEVELS_PER_MB
 from tests.property.avc_pictures import CURRENT, Case, random_case
@@ -51,7 +51,7 @@ def test_inter_pictures(
     case.info.levels[:LEVELS_PER_MB] = np.arange(LEVELS_PER_MB) % 256
     expected = stage_by_stage(case, CURRENT, reference)
     scratch = Scratch(case.mbs)
-    write_samples(case.info, case.slices, scratch, case.store, CURRENT, reference)
+    write_samples(flat(case.info), case.slices, scratch, case.store, CURRENT, reference)
     assert np.array_equal(case.store.samples, expected)
 
 
@@ -66,7 +66,7 @@ def test_intra_pictures_with_residual(seed: int) -> None:
         scratch = Scratch(case.mbs)
         for work in scratch.arrays:
             work.fill(85)
-        write_samples(case.info, case.slices, scratch, case.store, CURRENT_OF_PICTURE, True)
+        write_samples(flat(case.info), case.slices, scratch, case.store, CURRENT_OF_PICTURE, True)
         assert np.array_equal(case.store.samples, expected)
 
 
@@ -81,7 +81,12 @@ def test_modes_without_their_neighbours_are_refused_after_all_samples_are_writte
             refused += 1
             with pytest.raises(errors.CLASSES["HYP-E-AVC-02"]) as caught:
                 write_samples(
-                    case.info, case.slices, Scratch(case.mbs), case.store, CURRENT_OF_PICTURE, True
+                    flat(case.info),
+                    case.slices,
+                    Scratch(case.mbs),
+                    case.store,
+                    CURRENT_OF_PICTURE,
+                    True,
                 )
             assert (caught.value.element, str(caught.value)) == (error.element, str(error))
     assert refused > 5
