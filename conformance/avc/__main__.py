@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import av
 
 from conformance.avc import matrix, shared_clips
+from conformance.avc.decoders import reference_decoder
 
 
 class Counter:
@@ -55,12 +57,17 @@ def main() -> int:
         help=f"folder of H.264 files to compare too. [default: {shared_clips.VARIABLE}]",
     )
     parser.add_argument("--no-clips", action="store_true", help="only the x264 streams")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the decoder")
     options = parser.parse_args()
     av.logging.set_level(av.logging.PANIC)
 
     counter = Counter(options.count)
     outcome = matrix.run(
-        options.count, options.seed, keep_going=options.keep_going, progress=counter.update
+        options.count,
+        options.seed,
+        keep_going=options.keep_going,
+        decoder=partial(reference_decoder, threads=options.threads),
+        progress=counter.update,
     )
     counter.close()
     for failure in outcome.failures:

@@ -24,10 +24,10 @@ class Outcome:
     detail: str = ""
 
 
-def outcome(made: Mutant) -> Outcome:
+def outcome(made: Mutant, *, threads: int = 1) -> Outcome:
     """Decode a mutant."""
     digest = hashlib.sha256()
-    decoder = AvcDecoder()
+    decoder = AvcDecoder(threads=threads)
     try:
         for number, units in enumerate(made.units):
             for unit in units:
