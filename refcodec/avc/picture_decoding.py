@@ -139,8 +139,8 @@ class PictureDecoding:
         derive_motion(index, self.slices, self.info, field, self._width_mbs)
 
     def reconstruct(self) -> None:
-        """(#avc.8.3) Make the samples: motion, prediction and residual, then the deblocking filter;
-        not before the pictures that this one is predicted from are complete."""
+        """(#avc.8.3) Make the samples: motion, prediction and residual, then the deblocking filter.
+        The pictures that this one is predicted from must be complete."""
         info, slices, store, slot = self.info, self.slices, self._pool.store, self.lease.slot
         for index, colocated in self._motion_to_derive:
             field = None if colocated is None else _complete(colocated).motion

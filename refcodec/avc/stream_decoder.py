@@ -92,9 +92,9 @@ class AvcDecoder:
     """
 
     def __init__(self, *, threads: int = 1, details: bool = False, memory: int = MEMORY) -> None:
-        """With `threads` > 1, that many reconstruct pictures beside the caller's, which parses.
-        With `details`, pictures come with their side information. `memory` bounds the bytes that
-        pictures may take."""
+        """With `threads` > 1, that many decode, the caller's among them: it parses, and takes pictures
+        to reconstruct when it is far ahead of the others. With `details`, pictures come with their
+        side information. `memory` bounds the bytes that pictures may take."""
         self.losses: list[Loss] = []
         self._details = details
         self._memory = memory
