@@ -6,6 +6,7 @@ also those past the end, which read as 0. The plain counterpart is spec/model/ra
 
 Elements: arrays (C, H, W); a *pass* codes those with (y + x + (c >= C / 2)) & 1 == parity, or all of
 them when parity is 2, in the order c, y, x. Means are in 1/8; scale index 0 codes nothing (residual 0).
+Means and scale indices are read where the networks left them, in any strides, and clamped on the way.
 """
 
 from __future__ import annotations
@@ -37,28 +38,31 @@ _ESCAPE = tables.ESCAPE_SYMBOL
 _OFFSET = tables.SYMBOL_OFFSET
 _MAX = tables.MAX_MAGNITUDE
 _PREFIX = tables.MAX_PREFIX
+_LARGEST_MEAN = tables.LARGEST_MEAN
+_LARGEST_INDEX = tables.SCALE_INDEX_COUNT - 1
 
 Int16 = NDArray[np.int16]
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @_kernel
-def _normalise(data: Any, state: Any) -> None:
-    while state[1] < _TOP:
-        byte = np.int64(data[state[2]]) if state[2] < data.size else np.int64(0)
-        state[0] = (state[0] << 8) | byte
-        state[1] <<= 8
-        state[2] += 1
+def _normalise(data: Any, code: int, width: int, position: int) -> tuple[int, int, int]:
+    while width < _TOP:
+        byte = int(data[position]) if position < data.size else 0
+        code = (code << 8) | byte
+        width <<= 8
+        position += 1
+    return code, width, position
 
 
 @_kernel
 def _decode_bit(data: Any, state: Any) -> int:
-    state[1] >>= 1
+    code, width = state[0], state[1] >> 1
     bit = 0
-    if state[0] >= state[1]:
-        state[0] -= state[1]
+    if code >= width:
+        code -= width
         bit = 1
-    _normalise(data, state)
+    state[0], state[1], state[2] = _normalise(data, code, width, state[2])
     return bit
 
 
@@ -77,6 +81,15 @@ def _decode_excess(data: Any, state: Any, order: int) -> int:
 
 
 @_kernel
+def _distribution(mean: Any, scale: Any) -> tuple[int, int, int]:
+    """(#parse.symbol) From what the networks say of an element: scale index, position of its row, base."""
+    s = int(min(max(np.int64(scale), np.int64(0)), np.int64(_LARGEST_INDEX)))
+    m = int(min(max(np.int64(mean), np.int64(-_LARGEST_MEAN)), np.int64(_LARGEST_MEAN)))
+    base = (m + 4) >> 3
+    return s, ((s << 3) + (m - (base << 3)) + 4) * 34, base
+
+
+@_kernel
 def _decode_pass(
     data: Any,
     state: Any,
@@ -89,45 +102,51 @@ def _decode_pass(
 ) -> int:
     channels, height, width = values.shape
     limit = data.size + _END_BYTES
+    # in variables: after each store to an array, all that lies in arrays is read again
+    code, span, position = state[0], state[1], state[2]
     for c in range(channels):
         group = 1 if 2 * c >= channels else 0
         for y in range(height):
             step = 1 if parity == ALL else 2
             first = 0 if parity == ALL else (parity + y + group) & 1
             for x in range(first, width, step):
-                m = np.int64(mean[c, y, x])
-                base = (m + 4) >> 3
-                s = np.int64(scale[c, y, x])
+                s, row, base = _distribution(mean[c, y, x], scale[c, y, x])
                 if s == 0:
                     values[c, y, x] = base
                     continue
-                row = ((s << 3) + (m - (base << 3)) + 4) * 34
-                unit = state[1] >> 15
-                target = state[0] // unit
-                if target >= 32768:
+                unit = span >> 15
+                if code >= unit << 15:
+                    state[2] = position
                     return INVALID
-                low, high = 0, 33
-                while high - low > 1:
-                    middle = (low + high) >> 1
-                    if cumulative[row + middle] <= target:
-                        low = middle
-                    else:
-                        high = middle
-                start = np.int64(cumulative[row + low])
-                state[0] -= unit * start
-                state[1] = unit * (np.int64(cumulative[row + low + 1]) - start)
-                _normalise(data, state)
+                # the symbol whose interval holds the code, from the most probable one outwards: no division
+                low = _OFFSET
+                start = unit * np.int64(cumulative[row + low])
+                end = unit * np.int64(cumulative[row + low + 1])
+                while code < start:
+                    low -= 1
+                    end = start
+                    start = unit * np.int64(cumulative[row + low])
+                while code >= end:
+                    low += 1
+                    start = end
+                    end = unit * np.int64(cumulative[row + low + 1])
+                code, span, position = _normalise(data, code - start, end - start, position)
                 k = low - _OFFSET
                 if low == _ESCAPE:
+                    state[0], state[1], state[2] = code, span, position
                     negative = _decode_bit(data, state)
                     excess = _decode_excess(data, state, orders[s])
                     k = -16 - excess if negative else 17 + excess
-                if state[2] > limit:
+                    code, span, position = state[0], state[1], state[2]
+                if position > limit:
+                    state[2] = position
                     return TRUNCATED
                 value = base + k
                 if value < -_MAX or value > _MAX:
+                    state[2] = position
                     return RANGE
                 values[c, y, x] = value
+    state[0], state[1], state[2] = code, span, position
     return OK
 
 
@@ -143,8 +162,8 @@ class RangeDecoder:
     def decode(self, mean: Int16, scale: Int16, parity: int, values: Int16) -> None:
         """Decode one pass into `values` (C,H,W); the other elements stay as they are.
 
-        `mean` -1016..1016 in 1/8, `scale` 0..39, both (C,H,W). Raises HYP-E-ENT-01, -03 or -04. The work is
-        bounded by the number of elements.
+        `mean` in 1/8 is clamped to -1016..1016, `scale` to 0..39; both int16 (C,H,W), of any strides. Raises
+        HYP-E-ENT-01, -03 or -04. The work is bounded by the number of elements.
         """
         status = _decode_pass(
             self._data,
@@ -252,15 +271,12 @@ def _encode_pass(
             step = 1 if parity == ALL else 2
             first = 0 if parity == ALL else (parity + y + group) & 1
             for x in range(first, width, step):
-                m = np.int64(mean[c, y, x])
-                base = (m + 4) >> 3
-                s = np.int64(scale[c, y, x])
+                s, row, base = _distribution(mean[c, y, x], scale[c, y, x])
                 k = np.int64(values[c, y, x]) - base
                 if s == 0:
                     if k != 0:
                         refused += 1
                     continue
-                row = ((s << 3) + (m - (base << 3)) + 4) * 34
                 symbol = k + _OFFSET if -16 < k < 17 else _ESCAPE
                 unit = state[1] >> 15
                 start = np.int64(cumulative[row + symbol])
@@ -283,14 +299,12 @@ def _count_bits(bits: Any, orders: Any, mean: Any, scale: Any, parity: int, valu
             step = 1 if parity == ALL else 2
             first = 0 if parity == ALL else (parity + y + group) & 1
             for x in range(first, width, step):
-                m = np.int64(mean[c, y, x])
-                base = (m + 4) >> 3
-                s = np.int64(scale[c, y, x])
+                s, row, base = _distribution(mean[c, y, x], scale[c, y, x])
                 if s == 0:
                     continue
                 k = np.int64(values[c, y, x]) - base
                 symbol = k + _OFFSET if -16 < k < 17 else _ESCAPE
-                total += bits[((s << 3) + (m - (base << 3)) + 4) * 34 + symbol]
+                total += bits[row + symbol]
                 if symbol == _ESCAPE:
                     excess = -16 - k if k < 0 else k - 17
                     order = np.int64(orders[s])
@@ -321,7 +335,7 @@ class RangeEncoder:
         if values.size and int(np.abs(values.astype(np.int32)).max()) > _MAX:
             raise ValueError(f"latents lie within -{_MAX}..{_MAX}")
         held = int(self._state[3] + self._state[4])
-        room = held + 16 + self._BYTES_PER_ELEMENT * int(np.count_nonzero(scale))
+        room = held + 16 + self._BYTES_PER_ELEMENT * int(np.count_nonzero(scale > 0))
         if room > self._buffer.size:
             grown = np.empty(room, np.uint8)
             grown[: int(self._state[4])] = self._buffer[: int(self._state[4])]

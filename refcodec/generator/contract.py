@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec import errors
+from refcodec.entropy import tables
 from refcodec.intnet.graph import Network, infer_scales, multiplications
 from refcodec.intnet.model_file import ModelFile
 
 SCALE_COUNT = 64
-LATENT_LIMIT = 2047
-MEAN_LIMIT = 127 * 8
-SCALE_INDEX_LIMIT = 39
+LATENT_LIMIT = tables.MAX_MAGNITUDE
+MEAN_LIMIT = tables.LARGEST_MEAN
+SCALE_INDEX_LIMIT = tables.SCALE_INDEX_COUNT - 1
 GAIN_LIMIT = (1 << 20) - 1
 HYPER_FACTOR = 4
 PLANE_COUNT = 24

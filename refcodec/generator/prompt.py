@@ -18,7 +18,6 @@ from refcodec.generator.contract import (
     MEAN_LIMIT,
     QPLANE,
     SCALE_COUNT,
-    SCALE_INDEX_LIMIT,
 )
 from refcodec.intnet.backends import default_threads, evaluator
 
@@ -83,9 +82,11 @@ class _Passes:
 
     def hyper_distribution(self) -> tuple[Int16, Int16]:
         """(#parse.hyper_latents) Means and scale indices of the hyper-latents."""
-        index = self.model.contract.hyper_scale_index.astype(np.int16)
-        scale = np.broadcast_to(index[:, None, None], self.hyper_shape)
-        return np.zeros(self.hyper_shape, np.int16), np.ascontiguousarray(scale)
+        channels, height, width = self.hyper_shape
+        # channels last as what the networks give: the same kernels serve
+        mean, scale = np.zeros((2, height, width, channels), np.int16).transpose(0, 3, 1, 2)
+        scale[...] = self.model.contract.hyper_scale_index[:, None, None]
+        return mean, scale
 
     def hyper_features(self, hyper: Int16) -> Int16:
         """(#parse.hyper_features) The network `hyper` over the hyper-latents, cut to the latent grid."""
@@ -94,17 +95,15 @@ class _Passes:
         return features[:, : self.size[0], : self.size[1]]
 
     def _split(self, output: Int16) -> tuple[Int16, Int16]:
-        count = self.model.latent_channels
-        mean = np.clip(output[:count], -MEAN_LIMIT, MEAN_LIMIT)
-        scale = np.clip(output[count:], 0, SCALE_INDEX_LIMIT)
-        return np.ascontiguousarray(mean), np.ascontiguousarray(scale)
+        # as they are: the range coder clamps while it reads, which spares copies of all of them
+        return output[: self.model.latent_channels], output[self.model.latent_channels :]
 
     def first_distribution(self, features: Int16) -> tuple[Int16, Int16]:
-        """(#parse.first_pass) Means and scale indices of the first pass."""
+        """(#parse.first_pass) Means and scale indices of the first pass, to be clamped."""
         return self._split(self._run("context_a", {"hyper_features": features}))
 
     def second_distribution(self, features: Int16, values: Int16) -> tuple[Int16, Int16]:
-        """(#parse.second_pass) Means and scale indices of the second pass from the first pass's values."""
+        """(#parse.second_pass) Means and scale indices of the second pass, to be clamped, from the first's values."""
         known = self._clamp("context_b", "first_pass_values", values)
         return self._split(
             self._run("context_b", {"hyper_features": features, "first_pass_values": known})
@@ -193,16 +192,18 @@ def settle(
     In the order of decoding, as the second pass's distributions depend on the first pass's values.
     """
     passes = _Passes(model, q, values.shape[2], values.shape[1], backend, threads)
-    mean, scale = passes.hyper_distribution()
-    hyper = np.where(scale > 0, hyper, (mean + 4) >> 3).astype(np.int16)
+    hyper = _settled(*passes.hyper_distribution(), hyper)
     features = passes.hyper_features(hyper)
-    mean, scale = passes.first_distribution(features)
     mask = first_pass_mask(*passes.shape)
-    first = np.where(scale > 0, values, (mean + 4) >> 3)
-    known = np.where(mask, first, 0).astype(np.int16)
-    mean, scale = passes.second_distribution(features, known)
-    second = np.where(scale > 0, values, (mean + 4) >> 3)
-    return Latents(np.where(mask, first, second).astype(np.int16), hyper)
+    first = _settled(*passes.first_distribution(features), values)
+    known = np.where(mask, first, np.int16(0))
+    second = _settled(*passes.second_distribution(features, known), values)
+    return Latents(np.where(mask, first, second), hyper)
+
+
+def _settled(mean: Int16, scale: Int16, values: Int16) -> Int16:
+    base = (np.clip(mean, -MEAN_LIMIT, MEAN_LIMIT) + 4) >> 3
+    return np.where(scale > 0, values, base).astype(np.int16)
 
 
 def estimate_bits(

@@ -109,6 +109,25 @@ def fast(data: bytes, case: Case) -> list[list[list[int]]] | str:
     return result
 
 
+@given(cases(), st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_what_networks_give_is_clamped_while_it_is_read(case: Case, seed: int) -> None:
+    """Means and scale indices beyond their ranges, and with channels last as the networks leave them."""
+    rng = np.random.default_rng(seed)
+    mean, scale, values = case
+    raw_mean = np.where(rng.random(mean.shape) < 0.3, mean * np.int16(32), mean)
+    raw_scale = np.where(rng.random(mean.shape) < 0.3, (scale - 20) * np.int16(800), scale)
+    mean, scale = np.clip(raw_mean, -1016, 1016), np.clip(raw_scale, 0, 39)
+    values = np.where(scale > 0, values, (mean + 4) >> 3).astype(np.int16)
+    last = np.concatenate([raw_mean, raw_scale]).transpose(1, 2, 0).copy().transpose(2, 0, 1)
+    given_mean, given_scale = last[: len(mean)], last[len(mean) :]
+    data = encode((mean, scale, values))
+    assert encode((given_mean, given_scale, values)) == data
+    assert count_bits(given_mean, given_scale, ALL, values) == count_bits(mean, scale, ALL, values)
+    for found in decode(data, (given_mean, given_scale, values)):
+        np.testing.assert_array_equal(found, values)
+
+
 @given(cases(), st.binary(max_size=300))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_decode_as_specified(case: Case, data: bytes) -> None:
