@@ -148,14 +148,20 @@ class ContextB(Ranged):
 
 
 class Stage1(Ranged):
-    """Latents (1/16) to features and a low-resolution picture at 1/4."""
+    """Latents (1/16) to features and a low-resolution picture at 1/4.
+
+    Without wide blocks the latents go to the first enlargement as they are: two linear maps in a row are one.
+    """
 
     def __init__(self, a: Architecture, stream: Range, picture: Range) -> None:
         super().__init__()
         self.stream = stream
-        self.first = Conv("conv1x1", a.latent_channels + 1, a.wide)
+        inputs = a.latent_channels + 1
+        if a.wide_blocks:
+            self.first = Conv("conv1x1", inputs, a.wide)
+            inputs = a.wide
         self.wide = nn.ModuleList(Block(a.wide, stream, a.expansion) for _ in range(a.wide_blocks))
-        self.up1 = Head(a.wide, 4 * a.middle, stream)
+        self.up1 = Head(inputs, 4 * a.middle, stream)
         self.middle = nn.ModuleList(
             Block(a.middle, stream, a.expansion) for _ in range(a.middle_blocks)
         )
@@ -168,7 +174,9 @@ class Stage1(Ranged):
 
     def forward(self, g: Executor, latents: Value, q: Value) -> tuple[Value, Value]:
         doubled = Range(latents.range.step, latents.range.lo, latents.range.hi)
-        x = g.conv(self.first, g.concat([latents, g.requantise(q, doubled)]), self.stream)
+        x = g.concat([latents, g.requantise(q, doubled)])
+        if self.wide:
+            x = g.conv(self.first, x, self.stream)
         for block in self.wide:
             x = block(g, x)
         x = g.pixel_shuffle(self.up1(g, x), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from trainer.networks import Architecture
 class Settings:
     """Everything that determines a run; `steps` and `decay_steps` may grow when it is resumed.
 
-    A run that is quantised from step 0 starts from weights whose activation steps were learned before.
+    A run that is quantised from step 0 starts from weights whose activation steps were learned before. `frozen`:
+    parts that stay as they began, by the names of modules or parameters. `start`: part -> the part of the weights to
+    start from that it takes, or several 1x1 convolutions in a row that it takes folded into one; others take that of
+    their own name.
     """
 
     seed: int = 1
@@ -34,6 +38,8 @@ class Settings:
     lpips_weight: float = 1.0
     trade_at_finest: float = 8.0
     trade_octaves: float = 6.5
+    frozen: Sequence[str] = ()
+    start: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     architecture: Architecture = field(default_factory=Architecture)
 
     @property

@@ -6,7 +6,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,17 +63,69 @@ def measure(
 
 
 def calibrate(model: Generator, batches: list[Tensor]) -> None:
-    """Set every learned step from the largest activations seen on batches of planes."""
+    """Set every learned step, but frozen ones, from the largest activations seen on batches of planes."""
     g = TorchExecutor("calibrate")
     device = batches[0].device
+    learned = [
+        module
+        for module in model.modules()
+        if isinstance(module, Step) and module.learned and module.exponent.requires_grad
+    ]
+    for step in learned:
+        step.peak.zero_()
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         for planes in batches:
             q = torch.randint(0, 64, (planes.shape[0],)).to(device)
             code(model, planes, q, g, noise=False)
-    for module in model.modules():
-        if isinstance(module, Step) and module.learned:
-            # a little below the peak: the few largest values are worth less than a finer step
-            module.exponent.data.copy_(torch.log2(module.peak.clamp_min(1e-3) * 0.7 / 127))
+    for step in learned:
+        # a little below the peak: the few largest values are worth less than a finer step
+        step.exponent.data.copy_(torch.log2(step.peak.clamp_min(1e-3) * 0.7 / 127))
+
+
+def within(name: str, part: str) -> bool:
+    """Return whether a tensor's name is `part` or lies in the module of that name."""
+    return name == part or name.startswith(f"{part}.")
+
+
+def freeze(model: Generator, parts: Sequence[str]) -> None:
+    """Let the parameters of `parts` have no gradients. Raises ValueError for a part that has no parameters."""
+    for part in parts:
+        found = [p for name, p in model.named_parameters() if within(name, part)]
+        if not found:
+            raise ValueError(f"no parameters to freeze in {part!r}")
+        for p in found:
+            p.requires_grad_(False)
+
+
+def folded(state: Mapping[str, Tensor], parts: Sequence[str]) -> dict[str, Tensor]:
+    """Return weight and bias of the 1x1 convolution that does what those of `parts` do one after the other."""
+    weight, bias = state[f"{parts[0]}.weight"], state[f"{parts[0]}.bias"]
+    for part in parts[1:]:
+        matrix = state[f"{part}.weight"][:, :, 0, 0]
+        weight = torch.einsum("oi,ijhw->ojhw", matrix, weight)
+        bias = matrix @ bias + state[f"{part}.bias"]
+    return {"weight": weight, "bias": bias}
+
+
+def arranged(
+    state: Mapping[str, Tensor], names: Sequence[str], parts: Mapping[str, str | Sequence[str]]
+) -> dict[str, Tensor]:
+    """Return tensors under `names` from a state of another architecture, part by part as `Settings.start` says.
+
+    Raises ValueError for a part that none of `names` lies in, KeyError for a tensor that `state` has not.
+    """
+    if unknown := [part for part in parts if not any(within(name, part) for name in names)]:
+        raise ValueError(f"no parts {unknown} to start")
+    result = {}
+    for name in names:
+        part = max((key for key in parts if within(name, key)), key=len, default="")
+        source = parts.get(part, part)
+        rest = name[len(part) :]
+        if isinstance(source, str):
+            result[name] = state[source + rest]
+        else:
+            result[name] = folded(state, source)[rest.removeprefix(".")]
+    return result
 
 
 def channels_last(module: nn.Module) -> None:
@@ -102,11 +154,13 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(settings.seed)
         self.model = Generator(settings.architecture).to(device)
+        freeze(self.model, settings.frozen)
         self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         weights: list[nn.Parameter] = []
         steps: list[nn.Parameter] = []
         for name, p in self.model.named_parameters():
-            (steps if name.endswith("exponent") else weights).append(p)
+            if p.requires_grad:
+                (steps if name.endswith("exponent") else weights).append(p)
         self._parameters = [*weights, *steps]
         groups: list[dict[str, Any]] = [{"params": weights}, {"params": steps, "scale": 0.3}]
         self.optimiser = torch.optim.Adam(
@@ -144,8 +198,12 @@ class Run:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
     def begin_from(self, model: Generator) -> None:
-        """Start at the weights of another run. Raises RuntimeError when the architecture differs."""
-        self.model.load_state_dict(model.state_dict())
+        """Start at the weights of another run, part by part as `settings.start` says.
+
+        Raises what `arranged` does, and RuntimeError when a tensor has another shape.
+        """
+        names = list(self.model.state_dict())
+        self.model.load_state_dict(arranged(model.state_dict(), names, self.settings.start))
         self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def save(self) -> None:

@@ -1,5 +1,7 @@
 """The trainer: a tiny model learns, resumes exactly, and what it ships decodes to what it computed."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,9 @@ from trainer.coding import code, planes_from, planes_to  # noqa: E402
 from trainer.data import Pictures  # noqa: E402
 from trainer.export import export_analysis, export_model, scale_to_integers  # noqa: E402
 from trainer.graph import TorchExecutor  # noqa: E402
-from trainer.networks import Architecture, Generator  # noqa: E402
+from trainer.networks import Architecture, Generator, float_conv  # noqa: E402
 from trainer.settings import Settings, read_settings  # noqa: E402
-from trainer.train import Run, calibrate  # noqa: E402
+from trainer.train import Run, arranged, calibrate  # noqa: E402
 
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
@@ -230,3 +232,66 @@ def test_checkpoint_restores_the_average(
     model = load_averaged(tmp_path / "run" / "checkpoint.pt")
     for name, value in model.state_dict().items():
         assert torch.equal(value, run.averaged[name]), name
+
+
+def test_a_part_starts_from_the_part_that_is_named(tmp_path: Path, lpips_path: Path) -> None:
+    """Blocks taken by a map, two linear maps in a row folded into one: the pruned network does the same."""
+    torch.manual_seed(6)
+    large = Generator(replace(TINY, middle_blocks=3))
+    with torch.no_grad():
+        for p in large.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    state = large.state_dict()
+    parts = {
+        "stage1.up1.conv": ("stage1.first", "stage1.up1.conv"),
+        "stage1.middle": "stage1.middle",
+        "stage1.middle.0": "stage1.middle.2",
+    }
+    run = Run(
+        tmp_path / "run",
+        settings(architecture=replace(TINY, wide_blocks=0), start=parts),
+        lpips_path,
+    )
+    run.begin_from(large)
+    found = run.model.state_dict()
+    x = torch.randn(2, 9, 3, 3)
+    both = float_conv(large.stage1.up1.conv, float_conv(large.stage1.first, x))
+    assert torch.allclose(float_conv(run.model.stage1.up1.conv, x), both, atol=1e-5)
+    for name, value in found.items():
+        if not name.startswith("stage1.up1.conv"):
+            source = name.replace("stage1.middle.0", "stage1.middle.2")
+            assert torch.equal(value, state[source]), name
+    with pytest.raises(ValueError, match=r"stage1\.wide\.3"):
+        arranged(state, list(found), {"stage1.wide.3": "stage1.wide.0"})
+    with pytest.raises(KeyError):
+        arranged(state, list(found), {"stage1.middle.0": "stage1.middle.7"})
+
+
+def test_frozen_parts_stay_as_they_are(
+    tmp_path: Path, pictures: Pictures, lpips_path: Path
+) -> None:
+    """In floats, at calibration, and with fake quantisation; everything else learns."""
+    frozen = ["analysis", "hyper_analysis", "hyper", "context_a", "context_b", "log_gain"]
+    run = Run(tmp_path / "run", settings(frozen=frozen, average=0.0), lpips_path)
+    before = {k: v.clone() for k, v in run.model.named_parameters()}
+    run.run(pictures)
+    assert run.step == 10
+    for name, value in run.model.named_parameters():
+        kept = any(name == part or name.startswith(f"{part}.") for part in frozen)
+        assert torch.equal(value, before[name]) == kept, name
+        assert torch.equal(value, run.averaged[name]), name
+    again = Run(tmp_path / "run", settings(frozen=frozen, average=0.0), lpips_path)
+    assert again.step == 10
+    with pytest.raises(ValueError, match="synthesis"):
+        Run(tmp_path / "other", settings(frozen=["synthesis"]), lpips_path)
+
+
+def test_calibration_forgets_what_was_seen_before(shipped: tuple[Generator, Path]) -> None:
+    model = copy.deepcopy(shipped[0])
+    step = model.stage1.up1.entry.step
+    expected = step.exponent.item()
+    step.peak.fill_(1e6)
+    rng = np.random.default_rng(0)
+    torch.manual_seed(3)
+    calibrate(model, [torch.from_numpy(rng.random((2, 24, 16, 16), np.float32))])
+    assert step.exponent.item() < expected + 2
