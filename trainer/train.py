@@ -260,8 +260,9 @@ class Run:
         self._summed += 1
         decay = min(s.average, self.step / (self.step + 50))
         with torch.no_grad():
-            names, values = zip(*self.model.named_parameters(), strict=True)
-            torch._foreach_lerp_([self.averaged[name] for name in names], values, 1 - decay)
+            trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+            averaged = [self.averaged[name] for name in trained]
+            torch._foreach_lerp_(averaged, list(trained.values()), 1 - decay)
 
     def _compute(self, phase: Phase) -> None:
         s = self.settings
