@@ -80,7 +80,7 @@ def score(
     if threads:
         torch.set_num_threads(threads)
     if model:
-        coder = shipped_coder(model, model.with_suffix(".analysis.safetensors"))
+        coder = shipped_coder(model)
     else:
         coder = checkpoint_coder(load_averaged(run / "checkpoint.pt"), mode)
     groups = {"none": [], "all": list(STILL_PEERS)}

@@ -97,22 +97,17 @@ def checkpoint_coder(model: Generator, mode: str = "quantised") -> Coder:
     return run
 
 
-def shipped_coder(model_path: Path, analysis_path: Path) -> Coder:
+def shipped_coder(model_path: Path) -> Coder:
     """Return the coder that the product runs: numpy analysis, real prompts, the integer decoder."""
-    from refcodec.encoder.analysis import load_analyser
-    from refcodec.generator import encode_prompt, load_model
-    from refcodec.generator.prompt import settle
+    from refcodec.encoder.prompts import Prompter
     from refcodec.picture import Picture
 
-    model, analyser = load_model(model_path), load_analyser(analysis_path)
+    prompter = Prompter(model_path)
 
     def run(picture: Yuv, q: int) -> tuple[float, Yuv]:
-        z, v = analyser.analyse(Picture(*picture), q, model.contract.gain)
-        settled = settle(model, q, z, v)
-        prompt = encode_prompt(model, q, settled.hyper, settled.values)
-        latents = model.decode_prompt(prompt, q, v.shape[2], v.shape[1])
-        out = model.generate(latents, q)
-        return 8.0 * len(prompt), (out.y, out.u, out.v)
+        prompt = prompter.prompt(Picture(*picture), q)
+        out = prompt.picture
+        return 8.0 * len(prompt.data), (out.y, out.u, out.v)
 
     return run
 
