@@ -25,7 +25,7 @@ from trainer.export import export_analysis, export_model, scale_to_integers  # n
 from trainer.graph import TorchExecutor  # noqa: E402
 from trainer.networks import Architecture, Generator, float_conv  # noqa: E402
 from trainer.settings import Settings, read_settings  # noqa: E402
-from trainer.train import Run, arranged, calibrate  # noqa: E402
+from trainer.train import Run, arranged, calibrate, freeze  # noqa: E402
 
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
@@ -295,3 +295,18 @@ def test_calibration_forgets_what_was_seen_before(shipped: tuple[Generator, Path
     torch.manual_seed(3)
     calibrate(model, [torch.from_numpy(rng.random((2, 24, 16, 16), np.float32))])
     assert step.exponent.item() < expected + 2
+
+
+def test_the_small_configuration_starts_from_the_weights_of_core() -> None:
+    trainer = Path(__file__).resolve().parents[2] / "trainer"
+    small = read_settings(trainer / "configs" / "core-small.toml")
+    core = load_weights(trainer / "weights" / "core.safetensors")
+    model = Generator(small.architecture)
+    freeze(model, small.frozen)
+    model.load_state_dict(arranged(core.state_dict(), list(model.state_dict()), small.start))
+    trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"stage1", "stage2"}
+    x, q = torch.rand(1, 24, 16, 16), torch.tensor([20])
+    with torch.no_grad():
+        of_core, of_small = (code(m, x, q, TorchExecutor(), False) for m in (core, model))
+    assert torch.equal(of_small.values, of_core.values) and torch.equal(of_small.bits, of_core.bits)
