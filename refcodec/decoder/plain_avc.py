@@ -22,6 +22,7 @@ from refcodec.decoder.media import FULL_RANGE
 from refcodec.decoder.report import DecodeReport
 from refcodec.decoder.stream_backends import open_stream
 from refcodec.decoder.substrate import CodedPicture
+from refcodec.nominal_rate import nominal_rate
 from refcodec.picture import Picture
 
 DEFAULT_RATE = Fraction(25)
@@ -72,8 +73,7 @@ class PlainAvcFile:
     @property
     def rate(self) -> Fraction:
         """Nominal pictures a second."""
-        rate = self._stream.guessed_rate or self._stream.average_rate
-        return Fraction(rate) if rate else DEFAULT_RATE
+        return nominal_rate(self._stream) or DEFAULT_RATE
 
     @property
     def tick(self) -> Fraction:

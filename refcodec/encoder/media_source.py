@@ -24,6 +24,7 @@ from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
 from refcodec import errors
+from refcodec.nominal_rate import nominal_rate
 from refcodec.picture import Picture
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
@@ -302,7 +303,7 @@ class MediaSource:
                 orientation=orientation,
                 colour=colour,
                 interlaced=self._interlaced,
-                nominal_rate=_nominal_rate(stream),
+                nominal_rate=nominal_rate(stream),
                 time_base=Fraction(stream.time_base),
                 side_tracks=_side_tracks(container) if side_tracks else (),
                 conversions=tuple(conversions),
@@ -324,7 +325,7 @@ class MediaSource:
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = self._threads
         base = Fraction(stream.time_base)
-        rate = _nominal_rate(stream) or Fraction(25)
+        rate = nominal_rate(stream) or Fraction(25)
         if seek_to is not None and self._timed:
             container.seek(int(seek_to / base), stream=stream, backward=True)
         deinterlacer: _Deinterlacer | None = None
@@ -471,13 +472,6 @@ def _reason(problem: BaseException) -> str:
     if isinstance(problem, av.error.FFmpegError):
         return f"libav: {problem.strerror}."
     return f"{type(problem).__name__}: {problem}"
-
-
-def _nominal_rate(stream: Any) -> Fraction | None:
-    for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate):
-        if rate and 0 < rate <= 1000:
-            return Fraction(rate)
-    return None
 
 
 def _sane_aspect(aspect: Fraction | None) -> Fraction:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -28,6 +29,7 @@ from refcodec.comparison.measuring import Follower
 from refcodec.comparison.search import MAXIMUM_TRIALS, closest, meet_rate
 from refcodec.comparison.video import Clip, TimedPicture, file_digest, read_pictures
 from refcodec.decoder import decode
+from refcodec.encoder import MediaSource
 from refcodec.metrics.psnr import psnr
 from refcodec.metrics.temporal import temporal_error
 from refcodec.picture import Picture
@@ -100,6 +102,22 @@ def test_a_part_begins_at_its_start(source: Path) -> None:
     assert len(part) == COUNT - 10
     assert part[0].time == 0
     assert part[0].picture.same_as(drawn(10))
+
+
+def test_a_byte_stream_has_the_rate_of_its_parameter_sets(folder: Path) -> None:
+    """The demuxer's default is 25; encoder and comparison must mean the same instants."""
+    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    encoder.framerate, encoder.time_base = Fraction(30), Fraction(1, 30)
+    frames = [to_frame(drawn(n)) for n in range(4)]
+    for number, frame in enumerate(frames):
+        frame.pts, frame.time_base = number, encoder.time_base
+    packets = [packet for frame in (*frames, None) for packet in encoder.encode(frame)]
+    path = folder / "stream.264"
+    path.write_bytes(b"".join(map(bytes, packets)))
+    times = [Fraction(n, 30) for n in range(4)]
+    assert [timed.time for timed in read_pictures(path)] == times
+    assert [timed.time for timed in MediaSource(path).pictures()] == times
 
 
 @pytest.mark.parametrize("size", [(17, 16), (64, 31), (33, 35)])
