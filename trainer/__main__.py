@@ -18,6 +18,8 @@ from trainer.train import Run
 if TYPE_CHECKING:
     from trainer.evaluate import Score
 
+MEASURE = Path("refcodec/models/measure.safetensors")
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
@@ -146,6 +148,52 @@ def export(
     export_model(model, out, out.stem)
     trade = load_trade(run / "checkpoint.pt")
     export_analysis(model, out.with_suffix(".analysis.safetensors"), trade)
+
+
+@app.command()
+def measure(
+    pairs: Path = typer.Option(
+        Path("runs/measure/pairs.npz"), help="Pairs to train on; made first where there are none."
+    ),
+    intervals: int = typer.Option(1000, help="Coded intervals to make pairs of, two of each."),
+    pictures: Path = typer.Option(
+        Path("../shared/data/images/train"), help="Folder of training pictures."
+    ),
+    lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
+    start: Path = typer.Option(
+        MEASURE, help="Weights to start from: a measure's or an analysis network's."
+    ),
+    out: Path = typer.Option(MEASURE, help="File to write."),
+    steps: int = typer.Option(1500, help="Steps of 8 pairs."),
+    seconds: float = typer.Option(1e12, help="End sooner, after this many seconds of training."),
+    workers: int = typer.Option(2, help="Processes that make pairs, and threads that train."),
+) -> None:
+    """Train the measure by which the encoder decides, on encodes of training pictures and their LPIPS."""
+    import numpy as np
+    from rich.progress import track
+
+    from refcodec.fitting.feature_distance import read_weights
+    from trainer import measure as training
+    from trainer.measure_pairs import Pairs, joined, make_pairs
+
+    if not pairs.exists():
+        pairs.parent.mkdir(parents=True, exist_ok=True)
+        made = make_pairs(pictures, pairs.parent / "train.rgb", lpips, intervals, 1, workers)
+        joined([pair for few in track(made, "Making pairs", intervals) for pair in few]).save(pairs)
+    known = Pairs.load(pairs)
+    settings = training.Training(steps=steps)
+    network = training.begun(read_weights(start))
+    last = np.arange(len(known.alex))[-training.held_back(known, settings) :]
+    torch.set_num_threads(workers)
+    print(f"before: {training.agreement(network, known, last)}")
+
+    def report(step: int, loss: float, elapsed: float) -> None:
+        if step % 50 == 0 or step == steps:
+            print(f"step {step}: loss {loss:.4f}, {elapsed:.0f} s", flush=True)
+
+    training.train(network, known, settings, report, seconds)
+    print(f"after: {training.agreement(network, known, last)}")
+    training.save(network, out)
 
 
 if __name__ == "__main__":

@@ -59,14 +59,15 @@ def encode(
         typer.Option(help="Share of the video's bits for prompts, 0.02 to 0.9. [default: chosen]"),
     ] = None,
     refine: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="STEPS",
-            help="Fit each prompt to its keyframe in so many steps, for instance 40: fewer bits or a better "
-            "picture, never worse, but slow. Needs torch (pip install 'hybridprompt[trainer]'); judges by LPIPS "
-            "where its weights are found (HYP_LPIPS), else by squared error. 0: off.",
+            help="Fit each prompt to its keyframe in so many steps, for instance 30: fewer bits and a better "
+            "picture, but slow. Needs torch (pip install 'hybridprompt[trainer]'); judges by LPIPS where its weights "
+            "are found (HYP_LPIPS), else by the encoder's own measure. 0: off. [default: 20 with slow where torch "
+            "and the weights are found, else 0]",
         ),
-    ] = 0,
+    ] = None,
     fit: Annotated[
         int,
         typer.Option(

@@ -5,6 +5,7 @@ The encoder may find latents in any way; this is the trained one, which needs no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -89,18 +90,21 @@ class Analyser:
             index += 1
         return x
 
-    def features(self, picture: Picture, q: int) -> Float:
-        """Return the last features (C, H/16, W/16) before the latents; the picture's sides are multiples of 16."""
+    def levels(self, picture: Picture, q: int) -> Iterator[Float]:
+        """Yield the features (C,h,w) at 1/4, 1/8 and 1/16 of the size; the picture's sides are multiples of 16."""
         x: Float = (sample_planes(picture) / np.float32(255) - np.float32(0.5)) * np.float32(4)
         x = self._blocks("analysis.narrow", self._conv("analysis.first", x))
+        yield x
         x = self._blocks("analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2)))
+        yield x
         x = space_to_depth(x, 2)
         x = self._conv("analysis.down2", np.concatenate([x, _plane(q, x)]))
-        return self._blocks("analysis.wide", x)
+        yield self._blocks("analysis.wide", x)
 
     def latents(self, picture: Picture, q: int) -> Float:
         """Return latents (C, H/16, W/16) in real units (1/64 of a dequantised unit), not rounded."""
-        return self._conv("analysis.last", self.features(picture, q))
+        *_, features = self.levels(picture, q)
+        return self._conv("analysis.last", features)
 
     def hyper_latents(self, values: Float, q: int) -> Int16:
         """Return hyper-latents (Cz, ceil(h/4), ceil(w/4)) for values (C,h,w) in quantised units."""

@@ -128,51 +128,70 @@ def _generator_usable(settings: EncoderSettings, notes: list[str]) -> bool:
 def _refinement(
     settings: EncoderSettings, use_generator: bool, notes: list[str]
 ) -> Refinement | None:
-    """Return how final prompts are refined; raises ExtraMissing where that was asked for and torch is absent."""
-    if settings.refine == 0:
-        return None
-    if not use_generator:
-        notes.append("Nothing was refined: all keyframes are coded ones.")
+    """Return how final prompts are refined. What the preset asks for is done where torch and the weights of LPIPS
+    are there; raises ExtraMissing where the user asked for it and torch is absent."""
+    if settings.refine is None:
+        steps, weights = settings.effort.refine, find_weights("alex")
+        if not steps or not use_generator or settings.fit:
+            return None
+        if weights is None or not _has_torch():
+            notes.append(
+                f"Prompts were not refined, as preset {settings.preset} would: that needs torch and the weights of "
+                f"LPIPS (lpips_alex_v0.1.npz, in the folder that {VARIABLE} names)."
+            )
+            return None
+        return Refinement(steps, weights)
+    if not _wanted(settings.refine, "refined", use_generator, notes):
         return None
     _need_torch("Refinement (--refine)", "refinement")
-    weights = find_weights("alex")
-    if weights is None:
-        notes.append(
-            "Prompts were refined by squared error only, which may cost perceived detail: the weights of LPIPS "
-            f"(lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
-        )
-    return Refinement(settings.refine, weights)
+    return Refinement(settings.refine, _judge("refined", notes))
 
 
 def _fit(settings: EncoderSettings, use_generator: bool, notes: list[str]) -> FitSettings | None:
     """Return how prompts are fitted; raises ExtraMissing where that was asked for and torch is absent."""
-    if settings.fit == 0:
-        return None
-    if not use_generator:
-        notes.append("Nothing was fitted: all keyframes are coded ones.")
+    if not _wanted(settings.fit, "fitted", use_generator, notes):
         return None
     _need_torch("Fitting (--fit)", "fitting")
     wanted = replace(settings.fit_settings, steps=settings.fit)
     if wanted.lpips is None:
-        wanted = replace(wanted, lpips=find_weights("alex"))
-    if wanted.lpips is None:
-        notes.append(
-            "Prompts were fitted by features of the encoder's own network: the weights of LPIPS "
-            f"(lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
-        )
+        wanted = replace(wanted, lpips=_judge("fitted", notes))
     return wanted
 
 
-def _need_torch(what: str, name: str) -> None:
+def _wanted(steps: int, done: str, use_generator: bool, notes: list[str]) -> bool:
+    """Return whether prompts are to be `done`; notes why not where the user asked for it."""
+    if steps and not use_generator:
+        notes.append(f"Nothing was {done}: all keyframes are coded ones.")
+    return steps > 0 and use_generator
+
+
+def _judge(done: str, notes: list[str]) -> Path | None:
+    """Return the weights of LPIPS, which prompts are `done` by; notes where there are none."""
+    weights = find_weights("alex")
+    if weights is None:
+        notes.append(
+            f"Prompts were {done} by the encoder's own measure, which saves bits but gains no detail: the weights of "
+            f"LPIPS (lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
+        )
+    return weights
+
+
+def _has_torch() -> bool:
     try:
         import_module("torch")
-    except (ImportError, OSError) as problem:
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _need_torch(what: str, name: str) -> None:
+    if not _has_torch():
         raise errors.error(
             "HYP-E-CLI-04",
             element="torch",
             detail=f"{what} needs it; install it with: pip install 'hybridprompt[trainer]', "
             f"or encode without {name}.",
-        ) from problem
+        )
 
 
 def _gain(results: list[SegmentResult]) -> str:

@@ -20,8 +20,6 @@ PROMPT_SHARES = (0.2, 0.29, 0.38, 0.5, 0.62, 0.74)
 """Parts of the rate that prompts may have: calm content wants more (docs/decisions/0015)."""
 DEFAULT_PROMPT_SHARE = 0.5
 """Where nothing is tried."""
-GENERATED_FACTOR = 0.8
-"""The measure counts against generated texture more than LPIPS does (docs/decisions/0012)."""
 _SAMPLED_SEGMENTS = 6
 _PROBED = (0, 16, 32, 48, 63)
 
@@ -64,7 +62,7 @@ def prefer_generated(generated: Sequence[TrialPoint], coded: Sequence[TrialPoint
     """
     logs = [math.log2(point.bits) for point in (*generated, *coded)]
     bits = 2.0 ** (sum(logs) / len(logs))
-    return GENERATED_FACTOR * distance_at(generated, bits) < distance_at(coded, bits)
+    return distance_at(generated, bits) < distance_at(coded, bits)
 
 
 def choose_keyframes(

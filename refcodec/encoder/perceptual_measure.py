@@ -1,10 +1,9 @@
-"""A measure of visible difference for the encoder's own decisions: features of an analysis network.
+"""A measure of visible difference for the encoder's own decisions: features of a network that was taught what LPIPS
+sees.
 
-The network learned under an LPIPS loss, so what it sees of a picture says what LPIPS would see. It is that of the first
-generator and has its own file, so that a new generator changes no decision. Distances
-of unit-normalised features at 1/16, and a term for detail that the source does not have, follow LPIPS in order on
-each clip (docs/decisions/0012). LPIPS itself is not used, since the
-bytes of an encode must not depend on which optional weights are installed.
+The network has its own file, so that a new generator changes no decision. LPIPS itself is not used, since the bytes of
+an encode must not depend on which optional weights are installed. `refcodec.fitting.feature_distance` is the same for
+fits; `trainer/measure.py` trains it (docs/decisions/0012, 0017).
 """
 
 from __future__ import annotations
@@ -14,66 +13,62 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.encoder.analysis import Analyser, load_analyser
+from refcodec.encoder.analysis import load_analyser
 from refcodec.generator.model import MODELS
-from refcodec.metrics.analysis_features import FEATURE_WEIGHT, NORM_FLOOR, SCALE_INDEX, WEIGHTS
+from refcodec.metrics.analysis_features import NORM_FLOOR, SCALE_INDEX, WEIGHT, WEIGHTS
 from refcodec.picture import Picture
 
-Float = NDArray[np.float32]
-
-_EXCESS_WEIGHT = 3.23
-_BLOCK = 8
-_ENERGY_FLOOR = 30.0
+ENOUGH = 1 << 19
+"""Luma samples of a picture up to which all are seen."""
 _GRID = 16
+_SQUARE = 128
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the measure keeps of a picture: unit features (C,h,w) at 1/16, and block energies of a band."""
+    """What the measure keeps of a picture: weighted unit features (C,h,w), float16, at 1/4, 1/8 and 1/16."""
 
-    features: Float
-    energy: Float
+    levels: tuple[NDArray[np.float16], ...]
 
 
 def seen(picture: Picture) -> Seen:
-    """Return what the measure keeps of a picture of at least 16 x 16 samples (sides are cut to multiples of 16)."""
-    height, width = picture.height // _GRID * _GRID, picture.width // _GRID * _GRID
-    planes = [picture.y[:height, :width]]
-    planes += [chroma[: height // 2, : width // 2] for chroma in (picture.u, picture.v)]
-    cut = Picture(*(np.ascontiguousarray(plane) for plane in planes))
-    features = _network().features(cut, SCALE_INDEX)
-    return Seen(_unit(features), _band_energy(cut.y))
+    """Return what the measure keeps of a picture of at least 16 x 16 samples. Sides are cut to multiples of 16; of
+    more than ENOUGH samples only some squares are seen, at the same places in all pictures of one size."""
+    cut = _squares(picture)
+    network = load_analyser(MODELS / WEIGHTS)
+    levels = []
+    for level, features in enumerate(network.levels(cut, SCALE_INDEX)):
+        weight = network.weights[WEIGHT.format(level=level)][:, None, None]
+        norm = np.sqrt(np.einsum("chw,chw->hw", features, features) + np.float32(NORM_FLOOR))
+        levels.append((features * weight / norm).astype(np.float16))
+    return Seen(tuple(levels))
+
+
+def _squares(picture: Picture) -> Picture:
+    """Return the picture cut to multiples of 16, or a mosaic of every n-th of its squares where it is large."""
+    every = -(-picture.y.size // ENOUGH)
+    sampled = every > 1 and min(picture.height, picture.width) >= _SQUARE
+    side = _SQUARE if sampled else _GRID
+    rows, columns = picture.height // side, picture.width // side
+    if not sampled:
+        planes = [picture.y[: rows * side, : columns * side]]
+        planes += [
+            plane[: rows * side // 2, : columns * side // 2] for plane in (picture.u, picture.v)
+        ]
+        return Picture(*(np.ascontiguousarray(plane) for plane in planes))
+    # Along diagonals, so that all rows and columns are seen.
+    places = [(r, c) for r in range(rows) for c in range(columns) if (r + c) % every == 0]
+    mosaic = []
+    for plane, size in zip(picture.planes, (side, side // 2, side // 2), strict=True):
+        squares = [plane[r * size : (r + 1) * size, c * size : (c + 1) * size] for r, c in places]
+        mosaic.append(np.ascontiguousarray(np.concatenate(squares, axis=1)))
+    return Picture(*mosaic)
 
 
 def distance(reference: Seen, other: Seen) -> float:
     """Return the distance of two pictures of the same size: 0 for equal ones, on a scale like that of LPIPS."""
-    difference = float(((reference.features - other.features) ** 2).sum(axis=0).mean())
-    excess = np.log((other.energy + _ENERGY_FLOOR) / (reference.energy + _ENERGY_FLOOR))
-    surplus = float(np.maximum(excess, 0).mean()) if excess.size else 0.0
-    return FEATURE_WEIGHT * difference + _EXCESS_WEIGHT * surplus
-
-
-def _network() -> Analyser:
-    return load_analyser(MODELS / WEIGHTS)
-
-
-def _unit(features: Float) -> Float:
-    norm = np.sqrt((features * features).sum(axis=0, keepdims=True) + np.float32(NORM_FLOOR))
-    return features / norm
-
-
-def _band_energy(luma: NDArray[np.uint8]) -> Float:
-    """Return the mean square, block by block, of the detail between a quarter and an eighth of the size."""
-    quarter = _halved(_halved(luma.astype(np.float32)))
-    detail = quarter[: quarter.shape[0] // 2 * 2, : quarter.shape[1] // 2 * 2]
-    detail = detail - _halved(quarter).repeat(2, axis=0).repeat(2, axis=1)
-    rows, columns = detail.shape[0] // _BLOCK, detail.shape[1] // _BLOCK
-    blocks = detail[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK)
-    energy: Float = (blocks * blocks).mean(axis=(1, 3))
-    return energy
-
-
-def _halved(plane: Float) -> Float:
-    height, width = plane.shape[0] // 2, plane.shape[1] // 2
-    cut = plane[: 2 * height, : 2 * width]
-    return (cut[::2, ::2] + cut[1::2, ::2] + cut[::2, 1::2] + cut[1::2, 1::2]) * np.float32(0.25)
+    total = 0.0
+    for a, b in zip(reference.levels, other.levels, strict=True):
+        difference = (a.astype(np.float32) - b.astype(np.float32)).ravel()
+        total += float(difference @ difference) / (a.shape[1] * a.shape[2])
+    return total

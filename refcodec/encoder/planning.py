@@ -11,7 +11,7 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.prompts import FINE_FROM, fine_model
-from refcodec.encoder.rate_control import initial_crf
+from refcodec.encoder.rate_control import CrfGuess, initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.segment_job import PromptChoice
@@ -39,6 +39,7 @@ class Planner:
         self._settings = context.settings
         self._counts = context.survey.segment_pictures
         self._stores: dict[Fraction, PictureStore] = {}
+        self._guess = CrfGuess()
         self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
         self.rungs = rung_choice.candidates(self._about, context.settings)
         self.share = context.settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
@@ -73,13 +74,14 @@ class Planner:
         )
 
     def first_crf(self, choice: RungChoice) -> float:
-        """Return where the search for the rate begins, or the rate factor of constant quality."""
+        """Return where the search for the rate begins, or the rate factor of constant quality. The choice has that of
+        trials."""
         if self._video_bits is None:
             assert self._settings.quality is not None
             if choice.crf is None:
                 return quality_to_crf(self._settings.quality)
         if choice.crf is not None:
-            return min(HIGHEST_CRF, max(LOWEST_CRF, choice.crf))
+            return _clamped(choice.crf + self._settings.effort.crf_offset)
         return initial_crf(self._bits_per_picture() / self.size(choice.rung).samples)
 
     def choose_rung(self) -> RungChoice:
@@ -123,10 +125,8 @@ class Planner:
                 self.share, options[0], lambda share: trials(True, share), rung
             )
             choices[0] = RungChoice(rung, options[0].measure(rung)[1])
-        factors = [keyframe_choice.GENERATED_FACTOR if generated else 1.0 for generated in kinds]
         scores = [
-            factor * option.measure(choice.rung)[0]
-            for factor, option, choice in zip(factors, options, choices, strict=True)
+            option.measure(choice.rung)[0] for option, choice in zip(options, choices, strict=True)
         ]
         choice = replace(choices[scores.index(min(scores))], distance=min(scores))
         for rung, store in self._stores.items():
@@ -140,7 +140,7 @@ class Planner:
         trials = self._trials(True, share, rung, self._tried_segments(), self._bits_per_picture())
         distance, crf = trials.measure(rung)
         self.share = share
-        return RungChoice(rung, crf, keyframe_choice.GENERATED_FACTOR * distance)
+        return RungChoice(rung, crf, distance)
 
     def _tried_segments(self) -> tuple[int, ...]:
         """Return which segments are tried: short ones in larger numbers, until they are as long as those at the
@@ -173,6 +173,8 @@ class Planner:
                 0.0 if shared else self._tried(number, effort.rung_pictures)
             ),
             prompt=lambda size: self._prompt(size, start, share) if generated else None,
+            thrift=effort.thrift,
+            guess=self._guess,
             pool=self._context.pool,
         )
 
@@ -202,8 +204,9 @@ class Planner:
                 _FULL_SIZE,
                 avc,
                 prompt if generated else None,
-                tuple(min(HIGHEST_CRF, max(LOWEST_CRF, crf + d)) for d in (-1.0, 3.0)),
+                tuple(_clamped(crf - effort.crf_offset + d) for d in (-2.0, 2.0)),
                 self._tried(number, effort.keyframe_pictures),
+                effort.thrift,
             )
 
         def done(number: int) -> None:
@@ -246,8 +249,9 @@ class Planner:
         about = self._about
         jobs = [
             TrialJob(
-                part, about.width, about.height, _FULL_SIZE, avc, None, (crf,),
-                self._tried(number, effort.rung_pictures),
+                part, about.width, about.height, _FULL_SIZE, avc, None,
+                (_clamped(crf - effort.crf_offset),),
+                self._tried(number, effort.rung_pictures), effort.thrift,
             )
             for number, part in zip(numbers, parts, strict=True)
         ]  # fmt: skip
@@ -266,3 +270,7 @@ class Planner:
     def _part(store: PictureStore, number: int, most: int) -> StoredPictures:
         pictures = store.segment(number)
         return replace(pictures, count=min(pictures.count, most))
+
+
+def _clamped(crf: float) -> float:
+    return min(HIGHEST_CRF, max(LOWEST_CRF, crf))

@@ -7,16 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refcodec import generator
 from refcodec.encoder import analysis
-from refcodec.encoder.refinement import Refined, refine
 from refcodec.encoder.resizing import CodedSize
+from refcodec.fitting.case import FitCase
+from refcodec.fitting.settings import FitSettings
 from refcodec.fitting.trade import Trade
 from refcodec.generator import GeneratorModel
 from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents, settle
 from refcodec.picture import Picture
+
+if TYPE_CHECKING:
+    from refcodec.fitting.fit import Fitted
 
 CORE_GENERATOR_ID = 1
 ANALYSIS_SUFFIX = ".analysis.safetensors"
@@ -101,18 +106,15 @@ def _refine(
     start: Latents,
     trade: float,
     refinement: Refinement,
-) -> Refined:
-    # One thread always: sums of floating-point numbers, and so the result, depend on how work is split.
-    with torch_threads(1):
-        return refine(
-            model,
-            picture,
-            q,
-            start,
-            trade=trade,
-            steps=refinement.steps,
-            lpips_weights=refinement.lpips_weights,
-        )
+) -> Fitted:
+    """Fit a prompt to its keyframe alone."""
+    from refcodec.fitting.distortion import distortion_of
+    from refcodec.fitting.fit import fit
+
+    settings = FitSettings(steps=refinement.steps, targets=0, lpips=refinement.lpips_weights)
+    case = FitCase(model, q, trade, start, {0: picture}, 1.0, None)
+    with torch_threads(settings.threads):
+        return fit(case, settings, distortion_of(settings))
 
 
 @contextmanager

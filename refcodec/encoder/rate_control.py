@@ -15,6 +15,7 @@ from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _SLOPE = -0.16
 """Usual change of log2(bytes) with the rate factor."""
+_LARGEST_GUESS = 46.0
 _STEEPEST, _FLATTEST = -0.5, -0.04
 
 
@@ -28,8 +29,29 @@ def segment_crf(position: float, number: int, count: int) -> float:
 
 def initial_crf(bits_per_sample: float) -> float:
     """Return a first guess of the rate factor for a rate in bits per luma sample."""
-    crf = 23.0 - 3.6 * math.log2(max(1e-6, bits_per_sample) / 0.1)
-    return min(46.0, max(LOWEST_CRF, crf))
+    return min(_LARGEST_GUESS, max(LOWEST_CRF, _usual_crf(bits_per_sample)))
+
+
+def _usual_crf(bits_per_sample: float) -> float:
+    return 23.0 - 3.6 * math.log2(max(1e-6, bits_per_sample) / 0.1)
+
+
+@dataclass
+class CrfGuess:
+    """Guesses rate factors for one content: the usual ones, moved by what the last encode of it took."""
+
+    offset: float | None = None
+
+    def at(self, bits_per_sample: float) -> float:
+        """Return the rate factor for a rate in bits per luma sample."""
+        if self.offset is None:
+            return initial_crf(bits_per_sample)
+        crf = _usual_crf(bits_per_sample) + self.offset
+        return min(HIGHEST_CRF, max(LOWEST_CRF, crf))
+
+    def learn(self, bits_per_sample: float, crf: float) -> None:
+        """Say which rate factor gave a rate."""
+        self.offset = crf - _usual_crf(bits_per_sample)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import SourceDescription
 from refcodec.encoder.picture_store import StoredPictures
-from refcodec.encoder.rate_control import initial_crf
+from refcodec.encoder.rate_control import CrfGuess
 from refcodec.encoder.resizing import CodedSize, coded_size, rungs
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF, EncoderSettings
@@ -25,18 +25,16 @@ from refcodec.encoder.trial import (
 
 _ENOUGH_BITS = 0.012
 """Bits per luma sample from which a rung is not too large, for choosing without measuring."""
-_BLUR_EXPONENT = 1.0
 _ROUNDS = 4
 _SPREAD = 4.0
 """Distance of the two rate factors of a trial."""
-_OVER_RATE = 1.35
-"""Bits of the cheapest trial, of those allowed, from which a rung counts as out of reach: the presets of trials
-need up to a third more than those of the encode."""
+_OVER_RATE = 1.1
+"""Bits of the cheapest trial, of those allowed, from which a rung counts as out of reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class RungChoice:
-    """rung: the chosen one; crf: what its trials say about the rate factor, or None without trials; distance: what
+    """rung: the chosen one; crf: the rate factor of its trials at the rate, or None without trials; distance: what
     they say about the pictures, likewise."""
 
     rung: Fraction
@@ -66,7 +64,8 @@ def by_bits_per_sample(
 class RungTrials:
     """Everything that the trials of a sequence need. pictures: gives those of a segment at full size; numbers:
     segments that are tried; bits_per_picture: what the rate allows, of it what is not charged left out; prompt:
-    the prompt choice for a coded size; keyframe_charge: by segment, as TrialJob has it."""
+    the prompt choice for a coded size; keyframe_charge: by segment, as TrialJob has it; thrift: likewise; guess:
+    what the trials of the content have in common."""
 
     about: SourceDescription
     pictures: Callable[[int], StoredPictures]
@@ -75,6 +74,8 @@ class RungTrials:
     bits_per_picture: float
     prompt: Callable[[CodedSize], PromptChoice | None]
     keyframe_charge: Callable[[int], float]
+    thrift: float
+    guess: CrfGuess
     pool: WorkerPool
     measured: dict[Fraction, tuple[float, float]] = field(default_factory=dict)
 
@@ -86,17 +87,19 @@ class RungTrials:
 
     def _measure(self, rung: Fraction) -> tuple[float, float]:
         size = coded_size(self.about.width, self.about.height, rung)
-        guess = initial_crf(self.bits_per_picture / size.samples)
+        bits_per_sample = self.bits_per_picture / size.samples
+        guess = self.guess.at(bits_per_sample)
         prompt = self.prompt(size)
         crfs: dict[int, tuple[float, ...]] = {
-            number: (_clamped(guess), _clamped(guess + _SPREAD)) for number in self.numbers
+            number: (_clamped(guess - _SPREAD / 2), _clamped(guess + _SPREAD / 2))
+            for number in self.numbers
         }
         points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
         for _ in range(_ROUNDS):
             jobs = [
                 TrialJob(
                     self.pictures(number), self.about.width, self.about.height, rung,
-                    self.avc, prompt, tried, self.keyframe_charge(number),
+                    self.avc, prompt, tried, self.keyframe_charge(number), self.thrift,
                     max(2, round(SCORED_PICTURES / len(self.numbers))),
                 )
                 for number, tried in crfs.items()
@@ -113,7 +116,9 @@ class RungTrials:
             > _OVER_RATE
         ):
             return float("inf"), HIGHEST_CRF
-        return sum(distances) / len(distances) * _blur(rung), sum(factors) / len(factors)
+        crf = sum(factors) / len(factors)
+        self.guess.learn(bits_per_sample, crf)
+        return sum(distances) / len(distances), crf
 
     def _bits(self, number: int) -> float:
         return self.bits_per_picture * self.pictures(number).count
@@ -128,12 +133,6 @@ class RungTrials:
                 if all(abs(crf - point.crf) > 0.5 for point in known):
                     further[number] = (crf,)
         return further
-
-
-def _blur(rung: Fraction) -> float:
-    """Return by how much a distance grows for the detail that a smaller size cannot carry: the measure feels too
-    little of that loss (docs/decisions/0012)."""
-    return float(1 / rung) ** _BLUR_EXPONENT
 
 
 def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungChoice:

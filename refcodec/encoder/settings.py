@@ -38,12 +38,19 @@ class Preset:
     trial_preset: str
     """x264 preset of the trial encodes that choose rung and keyframes."""
     trial_overrides: tuple[tuple[str, str], ...]
+    thrift: float
+    """Bits of the encode for one of a trial that looks like it."""
+    crf_offset: float
+    """Rate factor of the encode less that of a trial of as many such bits: presets mean different things by it."""
     rung_segments: int
     """Segments that are tried to choose the rung; 0: the rung follows from the bits per sample."""
     rung_pictures: int
     """Pictures of such a segment at most."""
     keyframe_pictures: int
-    """Pictures of each segment that are coded both ways to choose its kind of keyframe."""
+    """Pictures of each segment at most that are coded both ways to choose its kind of keyframe: what a generated one
+    gives fades, so the first pictures alone speak for it too much."""
+    refine: int
+    """Steps of fitting each prompt to its keyframe, where torch and the weights of LPIPS are there."""
 
 
 # mbtree also keeps the hidden picture near-lossless: without it adaptive quantisation coarsens it to 35 dB.
@@ -55,11 +62,13 @@ _FULL = (
 _QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
-    "fast": Preset("fast", "veryfast", _QUICK, "veryfast", _QUICK, 0, 0, 16),
+    "fast": Preset("fast", "veryfast", _QUICK, "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, 0),
     "medium": Preset(
-        "medium", "medium", (*_FULL, ("bframes", "5")), "veryfast", _QUICK, 1, 160, 48
+        "medium", "medium", (*_FULL, ("bframes", "5")), "veryfast", _QUICK, 0.8, 3.5, 1, 160, 160, 0
     ),
-    "slow": Preset("slow", "slower", (*_FULL, ("bframes", "8")), "faster", _QUICK, 3, 200, 160),
+    "slow": Preset(
+        "slow", "slower", (*_FULL, ("bframes", "8")), "faster", _QUICK, 0.8, 3.0, 3, 200, 200, 20
+    ),
 }
 
 
@@ -76,7 +85,8 @@ class EncoderSettings:
     keyframes: "auto" (by cost), "generated" or "coded" for every segment.
     model: path of a generator model file; None: the bundled model of profile core.
     prompt_share: part of the video's bits spent on prompts, 0.02 to 0.9; None: chosen by the encoder.
-    refine: steps of fitting the latents of each prompt to its keyframe, 0 (none) to 1000; needs torch.
+    refine: steps of fitting the latents of each prompt to its keyframe, 0 (none) to 1000; needs torch. None: 20 with
+        the preset slow where torch and the weights of LPIPS are found and `fit` is 0, else none.
     fit: steps a round of fitting each prompt to its keyframe and the pictures that follow, 0 (none) to 10000;
         needs torch.
     fit_settings: how that is done; its `steps` are those of `fit`, and LPIPS is looked for where it names none.
@@ -96,7 +106,7 @@ class EncoderSettings:
     keyframes: KeyframeChoice = "auto"
     model: Path | None = None
     prompt_share: float | None = None
-    refine: int = 0
+    refine: int | None = None
     fit: int = 0
     fit_settings: FitSettings = field(default_factory=FitSettings)
     inter_options: tuple[tuple[str, str], ...] = ()
@@ -125,7 +135,7 @@ class EncoderSettings:
             _refuse("keyframes", self.keyframes, "auto, generated, coded")
         if self.prompt_share is not None and not 0.02 <= self.prompt_share <= 0.9:
             _refuse("prompt_share", self.prompt_share, "0.02..0.9")
-        if not 0 <= self.refine <= 1000:
+        if self.refine is not None and not 0 <= self.refine <= 1000:
             _refuse("refine", self.refine, "0..1000 steps")
         if not 0 <= self.fit <= 10_000:
             _refuse("fit", self.fit, "0..10000 steps")

@@ -18,15 +18,15 @@ from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_
 from refcodec.encoder.segment_job import PromptChoice, make_prompt
 from refcodec.upscaling import Upscaler
 
-SCORED_PICTURES = 5
+SCORED_PICTURES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
     """pictures: of the full size; width, height: presentation size; avc: its size is replaced by that of the
     rung; crfs: rate factors to try; keyframe_charge: the part of the keyframe's bits that counts, as a trial of
-    some pictures of a segment must not bear a keyframe that serves all of them; scored: pictures that are
-    measured."""
+    some pictures of a segment must not bear a keyframe that serves all of them; thrift: bits of the encode for one
+    bit that x264 spends in a trial, where both look alike; scored: pictures that are measured."""
 
     pictures: StoredPictures
     width: int
@@ -36,6 +36,7 @@ class TrialJob:
     prompt: PromptChoice | None
     crfs: tuple[float, ...]
     keyframe_charge: float
+    thrift: float = 1.0
     scored: int = SCORED_PICTURES
 
 
@@ -63,13 +64,14 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
     points = []
     for crf in job.crfs:
         packets = encode_packets(pictures, avc, crf, None if prompt is None else prompt.picture)
-        keyframe = packets[0].size if prompt is None else len(prompt.data)
-        size = job.keyframe_charge * keyframe + sum(packet.size for packet in packets[1:])
+        keyframe = job.thrift * packets[0].size if prompt is None else len(prompt.data)
+        following = job.thrift * sum(packet.size for packet in packets[1:])
+        size = job.keyframe_charge * keyframe + following
         points.append(TrialPoint(crf, 8.0 * size, _distance(packets, hidden, job, reference)))
     return points
 
 
-@lru_cache(maxsize=10)
+@lru_cache(maxsize=2 * SCORED_PICTURES)
 def _seen_source(pictures: StoredPictures, width: int, height: int, number: int) -> Seen:
     """Return what the measure keeps of a source picture: trials of one segment follow each other."""
     return seen(cropped(pictures.picture(number), width, height))

@@ -8,15 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor
-from torch.nn import functional
 
+from refcodec.fitting.feature_distance import FeatureDistance
 from refcodec.fitting.settings import FitSettings
-from refcodec.generator.model import MODELS
-from refcodec.metrics.analysis_features import FEATURE_WEIGHT, NORM_FLOOR, SCALE_INDEX, WEIGHTS
 from refcodec.metrics.lpips_torch import LpipsModule
 from refcodec.metrics.lpips_weights import load_weights
 from refcodec.twin.colour import planes_to_rgb
@@ -76,54 +72,6 @@ class LpipsDistance:
     def distance(self, planes: Planes, prepared: list[Tensor]) -> Tensor:
         """Return LPIPS."""
         return self._module.compare(self._features(planes), prepared).sum()
-
-
-class FeatureDistance:
-    """Squared distance of unit features of the network that the encoder decides by (docs/decisions/0012)."""
-
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        self._weights = {
-            name: torch.from_numpy(value.astype(np.float32)).to(device)
-            for name, value in load_file(MODELS / WEIGHTS).items()
-        }
-
-    def _convolve(self, name: str, x: Tensor) -> Tensor:
-        weight, bias = (self._weights[f"analysis.{name}.{part}"] for part in ("weight", "bias"))
-        depthwise = weight.shape[1] == 1 and weight.shape[2] == 3
-        return functional.conv2d(
-            x, weight, bias, padding=weight.shape[2] // 2, groups=x.shape[1] if depthwise else 1
-        )
-
-    def _blocks(self, name: str, x: Tensor) -> Tensor:
-        index = 0
-        while f"analysis.{name}.{index}.expand.weight" in self._weights:
-            prefix = f"{name}.{index}"
-            y = self._convolve(f"{prefix}.expand", self._convolve(f"{prefix}.spatial", x))
-            x = x + self._convolve(f"{prefix}.project", functional.relu(y))
-            index += 1
-        return x
-
-    def features(self, planes: Planes) -> Tensor:
-        """Return unit features (1, C, H / 16, W / 16); sides are cut to multiples of 16."""
-        height, width = (side // 16 * 16 for side in planes.y.shape[-2:])
-        y = planes.y[:height, :width][None, None]
-        chroma = torch.stack([planes.cb, planes.cr])[:, : height // 2, : width // 2][None]
-        x = torch.cat([functional.pixel_unshuffle(y, 4), functional.pixel_unshuffle(chroma, 2)], 1)
-        x = self._blocks("narrow", self._convolve("first", (x / 255 - 0.5) * 4))
-        x = self._blocks("middle", self._convolve("down1", functional.pixel_unshuffle(x, 2)))
-        x = functional.pixel_unshuffle(x, 2)
-        q = torch.full_like(x[:, :1], SCALE_INDEX / 32)
-        x = self._blocks("wide", self._convolve("down2", torch.cat([x, q], 1)))
-        return x / (x.square().sum(1, keepdim=True) + NORM_FLOOR).sqrt()
-
-    def prepare(self, original: Planes) -> Tensor:
-        """Return the features of an original."""
-        with torch.no_grad():
-            return self.features(original)
-
-    def distance(self, planes: Planes, prepared: Tensor) -> Tensor:
-        """Return the distance, on a scale like that of LPIPS."""
-        return FEATURE_WEIGHT * (self.features(planes) - prepared).square().sum(1).mean()
 
 
 class Mixture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -15,15 +16,19 @@ import pytest
 from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.encoder import EncoderSettings, MediaSource, encode, refinement, worker
+from refcodec.encoder import EncoderSettings, MediaSource, encode, prompts, worker
 from refcodec.encoder.analysis import load_analyser
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.prompts import fine_model
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
+from refcodec.encoder.settings import PRESETS
+from refcodec.fitting.settings import FitSettings
 from refcodec.generator.model import MODELS, load_model
 from refcodec.metrics import psnr
+from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
 from refcodec.validation import validate
+from tests.unit.test_metrics import random_weights
 
 WIDTH, HEIGHT, RATE = 160, 96, 25
 
@@ -288,20 +293,21 @@ def test_settings_are_checked(options: dict[str, Any]) -> None:
 
 def keyframe_cost(path: Path, original: Picture) -> tuple[float, int]:
     """Cost of the first keyframe by what refinement minimises without LPIPS, from the file alone, and its index."""
+    from refcodec.fitting.distortion import distortion_of
+    from refcodec.twin.planes import planes_of
+
     with open_reader(path) as reader:
         keyframe = next(iter(reader.segments())).keyframe
         digest = bytes(reader.sequence_header.model_digest)
     q, prompt = keyframe.prompt_scale_index, bytes(keyframe.prompt_data)
     model = generator.bundled(1, digest)
     picture = model.generate(model.decode_prompt(prompt, q, WIDTH // 16, HEIGHT // 16), q)
-    y, u, v = (
-        np.mean((a.astype(float) - b) ** 2) / 255**2
-        for a, b in zip(picture.planes, original.planes, strict=True)
-    )
     name = "core_fine" if digest == load_model(fine_model()).digest else "core"
     trade = load_analyser(MODELS / f"{name}.analysis.safetensors").trade.at(q)
-    error = y + refinement.CHROMA_WEIGHT * (u + v) / 2
-    return 8 * len(prompt) / (WIDTH * HEIGHT) + trade * refinement.MSE_ONLY_WEIGHT * error, q
+    distortion = distortion_of(FitSettings())
+    prepared = distortion.prepare(planes_of(original.planes))
+    distance = float(distortion.distance(planes_of(picture.planes), prepared))
+    return 8 * len(prompt) / (WIDTH * HEIGHT) + trade * distance, q
 
 
 def test_refined_keyframes_cost_less_with_any_number_of_workers(
@@ -315,7 +321,7 @@ def test_refined_keyframes_cost_less_with_any_number_of_workers(
         target = tmp_path / f"{steps}-{workers}.hyp"
         settings = fast(quality=50, keyframes="generated", refine=steps, workers=workers)
         report = encode(source, target, settings)
-        assert any("squared error" in note for note in report.notes) == (steps > 0)
+        assert any("own measure" in note for note in report.notes) == (steps > 0)
         assert any("lowered their cost" in note for note in report.notes) == (steps > 0)
         assert len(list(decode(target))) == 36
         costs.append(keyframe_cost(target, original))
@@ -332,11 +338,12 @@ def test_a_prompt_is_refined_once_whatever_the_passes(
     pytest.importorskip("torch")
     refined = []
 
-    def counted(*arguments: Any, **options: Any) -> refinement.Refined:
-        refined.append(options["steps"])
-        return refinement.refine(*arguments, **options)
+    def counted(*arguments: Any) -> Any:
+        refined.append(arguments[-1].steps)
+        return refine(*arguments)
 
-    monkeypatch.setattr("refcodec.encoder.prompts.refine", counted)
+    refine = prompts._refine
+    monkeypatch.setattr(prompts, "_refine", counted)
     settings = fast(bitrate=200_000, keyframes="generated", refine=1)
     report = encode(source, tmp_path / "r.hyp", settings)
     assert report.passes > 1
@@ -361,3 +368,21 @@ def test_refinement_without_torch_says_what_to_install(
         encode(source, tmp_path / "t.hyp", fast(keyframes="generated", refine=2))
     report = encode(source, tmp_path / "t.hyp", fast(keyframes="coded", refine=2))
     assert any("Nothing was refined" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_preset_slow_refines_where_it_can(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bool
+) -> None:
+    pytest.importorskip("torch")
+    file = tmp_path / file_name("alex")
+    np.savez(file, **random_weights("alex", 1))
+    monkeypatch.setattr(
+        sys.modules[encode.__module__], "find_weights", lambda net: file if weights else None
+    )
+    monkeypatch.setitem(PRESETS, "slow", replace(PRESETS["slow"], refine=2))
+    settings = fast(preset="slow", keyframes="generated", quality=40)
+    report = encode(source, tmp_path / "slow.hyp", settings)
+    assert any("lowered their cost" in note for note in report.notes) == weights
+    assert any("were not refined" in note for note in report.notes) == (not weights)
+    assert not encode(source, tmp_path / "off.hyp", settings.with_(refine=0)).notes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from refcodec.encoder.rate_control import RateSearch, initial_crf, segment_crf
+from refcodec.encoder.rate_control import CrfGuess, RateSearch, initial_crf, segment_crf
 from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF
 
 
@@ -75,3 +75,12 @@ def test_first_guess_falls_with_the_rate() -> None:
     guesses = [initial_crf(bits) for bits in (0.001, 0.01, 0.1, 1.0)]
     assert guesses == sorted(guesses, reverse=True)
     assert all(LOWEST_CRF <= guess <= HIGHEST_CRF for guess in guesses)
+
+
+def test_guesses_are_moved_by_what_an_encode_took() -> None:
+    guess = CrfGuess()
+    assert guess.at(0.02) == initial_crf(0.02)
+    guess.learn(0.02, 35.0)
+    assert guess.at(0.02) == pytest.approx(35.0)
+    assert guess.at(0.01) > 35.0 > guess.at(0.04)
+    assert LOWEST_CRF <= guess.at(1e9) <= guess.at(1e-9) <= HIGHEST_CRF

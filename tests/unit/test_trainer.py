@@ -11,7 +11,10 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from refcodec.encoder.analysis import load_analyser  # noqa: E402
-from refcodec.encoder.refinement import refine  # noqa: E402
+from refcodec.fitting.case import FitCase  # noqa: E402
+from refcodec.fitting.distortion import SquaredError  # noqa: E402
+from refcodec.fitting.fit import fit  # noqa: E402
+from refcodec.fitting.settings import FitSettings  # noqa: E402
 from refcodec.fitting.trade import Trade  # noqa: E402
 from refcodec.generator import encode_prompt, load_model  # noqa: E402
 from refcodec.generator.prompt import settle  # noqa: E402
@@ -162,7 +165,7 @@ def test_shipped_model_equals_the_trained_one(shipped: tuple[Generator, Path]) -
     assert float(coded.bits) == pytest.approx(8 * len(prompt), rel=0.1, abs=80)
 
 
-def test_twin_equals_the_decoder_and_refinement_pays(shipped: tuple[Generator, Path]) -> None:
+def test_twin_equals_the_decoder_and_a_fit_pays(shipped: tuple[Generator, Path]) -> None:
     _, path = shipped
     generator, picture, q = load_model(path), a_picture(), 30
     z, v = load_analyser(path.with_suffix(".analysis.safetensors")).analyse(
@@ -181,7 +184,8 @@ def test_twin_equals_the_decoder_and_refinement_pays(shipped: tuple[Generator, P
     assert float(rendering.bits) == pytest.approx(8 * len(prompt), rel=0.05, abs=64)
     trade = load_analyser(path.with_suffix(".analysis.safetensors")).trade
     assert trade == Trade(4.0, 5.0)
-    refined = refine(generator, picture, q, start, trade=Trade().at(q), steps=12)
+    case = FitCase(generator, q, Trade().at(q), start, {0: picture}, 1.0, None)
+    refined = fit(case, FitSettings(steps=12, targets=0), SquaredError(240.0))
     assert refined.cost_after < refined.cost_before
     settled = settle(generator, q, refined.latents.hyper, refined.latents.values)
     np.testing.assert_array_equal(settled.values, refined.latents.values)
