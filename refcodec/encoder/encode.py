@@ -228,11 +228,8 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
     """Encode at the chosen rung, or at a smaller one where that does not fit into the target."""
     context, planner, choice = begun.context, begun.planner, begun.choice
     target_size = begun.target_size
-    effort = context.settings.effort
     while True:
-        options = (*effort.overrides, *context.settings.inter_options)
-        avc = planner.avc(planner.size(choice.rung), effort.x264_preset, options)
-        first = planner.first_crf(choice)
+        avc, first = planner.settle(choice)
         keyframes = planner.keyframes(choice, first)
         encoder = SequenceEncoder(context, planner.store(choice.rung), avc, keyframes)
         if target_size is None:

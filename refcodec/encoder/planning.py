@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 
 from refcodec.encoder import keyframe_choice, rung_choice
@@ -128,7 +129,8 @@ class Planner:
         scores = [
             option.measure(choice.rung)[0] for option, choice in zip(options, choices, strict=True)
         ]
-        choice = replace(choices[scores.index(min(scores))], distance=min(scores))
+        best = scores.index(min(scores))
+        choice = replace(choices[best], distance=scores[best], generated=kinds[best])
         for rung, store in self._stores.items():
             if rung != choice.rung:
                 store.clear()
@@ -140,7 +142,33 @@ class Planner:
         trials = self._trials(True, share, rung, self._tried_segments(), self._bits_per_picture())
         distance, crf = trials.measure(rung)
         self.share = share
-        return RungChoice(rung, crf, distance)
+        return RungChoice(rung, crf, distance, generated=True)
+
+    def settle(self, choice: RungChoice) -> tuple[AvcSettings, float]:
+        """Return the settings of x264 for the pictures and where the search for the rate begins: those of the preset,
+        or for content that moves the other ones, where trials with the settings themselves look better so."""
+        effort, size = self._settings.effort, self.size(choice.rung)
+        manners = [
+            self.avc(
+                size, effort.x264_preset, (*effort.overrides, *added, *self._settings.inter_options)
+            )
+            for added in ((), effort.restless)
+        ]
+        first = self.first_crf(choice)
+        if self._video_bits is None or choice.distance is None or not effort.restless:
+            return manners[0], first
+        self._context.meter.stage("choosing how pictures are coded", 0.1)
+        numbers, bits = self._tried_segments(), self._bits_per_picture()
+        trials = self._trials(choice.generated, self.share, choice.rung, numbers, bits)
+        guess = CrfGuess()
+        guess.learn(trials.bits_per_picture / size.samples, first)
+        found = [
+            replace(trials, avc=avc, thrift=1.0, guess=guess, measured={}).measure(choice.rung)
+            for avc in manners
+        ]
+        best = 0 if found[0][0] <= found[1][0] else 1
+        distance, crf = found[best]
+        return manners[best], _clamped(crf) if isfinite(distance) else first
 
     def _tried_segments(self) -> tuple[int, ...]:
         """Return which segments are tried: short ones in larger numbers, until they are as long as those at the

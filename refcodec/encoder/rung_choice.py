@@ -35,11 +35,12 @@ _OVER_RATE = 1.1
 @dataclass(frozen=True, slots=True)
 class RungChoice:
     """rung: the chosen one; crf: the rate factor of its trials at the rate, or None without trials; distance: what
-    they say about the pictures, likewise."""
+    they say about the pictures, likewise; generated: whether their keyframes were."""
 
     rung: Fraction
     crf: float | None
     distance: float | None = None
+    generated: bool = False
 
 
 def candidates(about: SourceDescription, settings: EncoderSettings) -> list[Fraction]:

@@ -35,6 +35,8 @@ class Preset:
     x264_preset: str
     overrides: tuple[tuple[str, str], ...]
     """x264 parameters that differ from its preset."""
+    restless: tuple[tuple[str, str], ...]
+    """Overrides that are tried beside those, in addition, for content that moves; empty: nothing is tried."""
     trial_preset: str
     """x264 preset of the trial encodes that choose rung and keyframes."""
     trial_overrides: tuple[tuple[str, str], ...]
@@ -57,17 +59,41 @@ class Preset:
 # Good vectors and few coefficients keep what the generator made (docs/decisions/0015).
 _FULL = (
     ("mbtree", "1"), ("rc-lookahead", "60"), ("b-adapt", "2"), ("ref", "6"), ("me", "umh"), ("merange", "24"),
-    ("subme", "10"), ("trellis", "2"), ("deadzone-inter", "32"),
+    ("subme", "10"), ("trellis", "2"), ("deadzone-inter", "32"), ("deblock", "-2,-2"),
 )  # fmt: skip
+# Decisions by rate and distortion blur what moves (docs/decisions/0017).
+_RESTLESS = (("subme", "2"), ("trellis", "0"), ("deadzone-inter", "21"))
 _QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
-    "fast": Preset("fast", "veryfast", _QUICK, "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, 0),
+    "fast": Preset("fast", "veryfast", _QUICK, (), "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, 0),
     "medium": Preset(
-        "medium", "medium", (*_FULL, ("bframes", "5")), "veryfast", _QUICK, 0.8, 3.5, 1, 160, 160, 0
+        "medium",
+        "medium",
+        (*_FULL, ("bframes", "5")),
+        _RESTLESS,
+        "veryfast",
+        _QUICK,
+        0.8,
+        3.5,
+        1,
+        160,
+        160,
+        0,
     ),
     "slow": Preset(
-        "slow", "slower", (*_FULL, ("bframes", "8")), "faster", _QUICK, 0.8, 3.0, 3, 200, 200, 20
+        "slow",
+        "slower",
+        (*_FULL, ("bframes", "8")),
+        _RESTLESS,
+        "faster",
+        _QUICK,
+        0.8,
+        3.0,
+        3,
+        200,
+        200,
+        20,
     ),
 }
 

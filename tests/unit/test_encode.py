@@ -18,9 +18,11 @@ from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, MediaSource, encode, prompts, worker
 from refcodec.encoder.analysis import load_analyser
+from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.prompts import fine_model
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
+from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.model import MODELS, load_model
@@ -153,7 +155,8 @@ def test_quality_spends_its_bits_at_the_rung_of_the_trials(
     monkeypatch.setattr("refcodec.encoder.rung_choice.climb", climb)
     for quality in (20, 60):
         report = encode(source, tmp_path / "q.hyp", fast(preset="medium", quality=quality))
-        assert (report.rung, report.crf) == (Fraction(2, 3), 33.0)
+        assert report.rung == Fraction(2, 3)
+        assert report.crf == 33.0 + PRESETS["medium"].crf_offset
         assert len(list(decode(tmp_path / "q.hyp"))) == 36
     assert 0 < 2 * allowed[0] < allowed[1]
 
@@ -386,3 +389,30 @@ def test_preset_slow_refines_where_it_can(
     assert any("lowered their cost" in note for note in report.notes) == weights
     assert any("were not refined" in note for note in report.notes) == (not weights)
     assert not encode(source, tmp_path / "off.hyp", settings.with_(refine=0)).notes
+
+
+@pytest.mark.parametrize("restless", [False, True])
+def test_pictures_are_coded_in_the_manner_that_trials_prefer(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restless: bool
+) -> None:
+    added = PRESETS["medium"].restless
+    tried: list[bool] = []
+
+    def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
+        if trials.thrift == 1.0:
+            tried.append(set(added) <= set(trials.avc.overrides))
+            return (0.1 if tried[-1] == restless else 0.2), 33.0
+        return 0.3, 30.0
+
+    used = []
+
+    class Watched(SequenceEncoder):
+        def __init__(self, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
+            used.append(set(added) <= set(avc.overrides))
+            super().__init__(context, store, avc, keyframes)
+
+    monkeypatch.setattr(RungTrials, "measure", measure)
+    monkeypatch.setattr(sys.modules[encode.__module__], "SequenceEncoder", Watched)
+    encode(source, tmp_path / "m.hyp", fast(preset="medium", size=Fraction(1), keyframes="auto"))
+    assert tried == [False, True]
+    assert used == [restless]
