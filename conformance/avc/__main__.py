@@ -8,8 +8,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-import av
-
 from conformance.avc import matrix, shared_clips
 from conformance.avc.decoders import reference_decoder
 
@@ -59,7 +57,6 @@ def main() -> int:
     parser.add_argument("--no-clips", action="store_true", help="only the x264 streams")
     parser.add_argument("--threads", type=int, default=1, help="threads of the decoder")
     options = parser.parse_args()
-    av.logging.set_level(av.logging.PANIC)
 
     counter = Counter(options.count)
     outcome = matrix.run(

@@ -12,8 +12,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import av
-
 from conformance.avc.decoders import reference_decoder
 from conformance.avc.matrix import access_units, check
 from conformance.avc.mutation.mutators import mutant
@@ -87,7 +85,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance.avc.reach", description=__doc__)
     parser.add_argument("--mutants", type=int, default=150, help="damaged streams besides")
     options = parser.parse_args()
-    av.logging.set_level(av.logging.PANIC)
     streams = STREAMS | _rewritten()
     bad = 0
     for name, stream in streams.items():

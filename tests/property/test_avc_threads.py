@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import av
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 
@@ -27,7 +26,6 @@ THREADS = (1, 2, 3, 4)
 @settings(deadline=None, max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(streams())
 def test_streams_come_out_the_same_with_any_number_of_threads(stream: Stream) -> None:
-    av.logging.set_level(av.logging.PANIC)
     try:
         coded = access_units(stream)
     except ParametersRefusedError:

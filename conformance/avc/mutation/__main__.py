@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import av
-
 from conformance.avc.mutation.mutators import byte_stream, mutant
 from conformance.avc.mutation.running import Tally, run
 
@@ -20,7 +18,6 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--keep", type=Path, help="folder for the streams that came out badly")
     options = parser.parse_args()
-    av.logging.set_level(av.logging.PANIC)
 
     def progress(tally: Tally) -> None:
         if tally.count % 1000 == 0:

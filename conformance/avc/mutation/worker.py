@@ -7,8 +7,6 @@ import resource
 import sys
 from pathlib import Path
 
-import av
-
 from conformance.avc.mutation.guarded import guard
 from conformance.avc.mutation.mutators import base_units, mutant
 from conformance.avc.mutation.outcomes import outcome
@@ -21,7 +19,6 @@ MEMORY_LIMIT = 1 << 30
 def main(arguments: list[str]) -> int:
     """Run with the arguments seed, first, end."""
     seed, first, end = map(int, arguments)
-    av.logging.set_level(av.logging.PANIC)
     from conformance.avc.mutation.mutators import BASES
 
     for name in BASES:
