@@ -230,7 +230,7 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
     target_size = begun.target_size
     while True:
         avc, first = planner.settle(choice)
-        keyframes = planner.keyframes(choice, first)
+        keyframes = planner.keyframes(choice)
         encoder = SequenceEncoder(context, planner.store(choice.rung), avc, keyframes)
         if target_size is None:
             found: tuple[float, list[SegmentResult]] | None = first, encoder.at(first)

@@ -206,7 +206,7 @@ class Planner:
             pool=self._context.pool,
         )
 
-    def keyframes(self, choice: RungChoice, crf: float) -> list[PromptChoice | None]:
+    def keyframes(self, choice: RungChoice) -> list[PromptChoice | None]:
         """Return for each segment how its keyframe is made: a prompt choice, or None for an ordinary IDR."""
         count = len(self._counts)
         if not self._context.use_generator:
@@ -222,6 +222,9 @@ class Planner:
         effort = self._settings.effort
         avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
         store = self.store(choice.rung)
+        crf = choice.crf
+        if crf is None:
+            crf = self.first_crf(choice) - effort.crf_offset
 
         def job(number: int, generated: bool) -> TrialJob:
             # Measured at the coded size: the upscaler is the same for both kinds.
@@ -232,7 +235,7 @@ class Planner:
                 _FULL_SIZE,
                 avc,
                 prompt if generated else None,
-                tuple(_clamped(crf - effort.crf_offset + d) for d in (-2.0, 2.0)),
+                tuple(_clamped(crf + d) for d in (-2.0, 2.0)),
                 self._tried(number, effort.keyframe_pictures),
                 effort.thrift,
             )
