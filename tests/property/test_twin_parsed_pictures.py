@@ -12,7 +12,9 @@ import pytest
 from refcodec.avc import picture_decoding
 from refcodec.avc.deblocking import deblock as integer_deblock
 from refcodec.avc.frame_store import FrameStore
+from refcodec.avc.margins import extend_margins
 from refcodec.avc.nal import nal_units
+from refcodec.avc.picture_decoding import PictureDecoding
 from refcodec.avc.reconstruction import (
     reconstruct_inter_macroblocks,
     reconstruct_intra_macroblocks,
@@ -87,8 +89,25 @@ def test_pictures_of_streams(
     stream = encode(source, f"{parameters}:scenecut=0:keyint=250" if "keyint" not in parameters
                     else parameters)  # fmt: skip
     checks = Checks(set())
-    monkeypatch.setattr(picture_decoding, "reconstruct", checks.reconstruct)
-    monkeypatch.setattr(picture_decoding, "deblock", checks.deblock)
+    reconstruct = PictureDecoding.reconstruct
+
+    def by_stages(decoding: PictureDecoding) -> None:
+        def write_samples(
+            arrays: Any,
+            slices: SliceTable,
+            scratch: Any,
+            store: FrameStore,
+            slot: int,
+            reference: bool,
+        ) -> None:
+            checks.reconstruct(decoding.info, slices, store, slot)
+            checks.deblock(decoding.info, slices, store, slot)
+            extend_margins(store, slot)
+
+        monkeypatch.setattr(picture_decoding, "write_samples", write_samples)
+        reconstruct(decoding)
+
+    monkeypatch.setattr(PictureDecoding, "reconstruct", by_stages)
     decoder: Any = AvcDecoder()
     shown = []
     for unit in nal_units(stream):
