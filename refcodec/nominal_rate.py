@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+DEFAULT_RATE = Fraction(25)
+"""Of a stream that states none."""
 _HIGHEST = 1000
 
 

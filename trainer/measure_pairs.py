@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -19,15 +18,14 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 from PIL import Image
 
-from refcodec.encoder.avc_job import AvcSettings, encode_packets
+from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.prompts import fine_model, prompter
 from refcodec.encoder.resizing import coded_size, frame_to_picture, to_grid
 from refcodec.encoder.settings import HIGHEST_CRF, LADDER, PRESETS
 from refcodec.metrics.colour import planes_to_rgb
-from refcodec.metrics.lpips import Lpips
+from refcodec.metrics.lpips import lpips
 from refcodec.metrics.lpips_layers import Net
-from refcodec.metrics.lpips_weights import file_name, load_weights
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 from trainer.data import Pictures
@@ -38,6 +36,7 @@ COUNT = 10
 """Pictures of an interval."""
 _FASTEST = 6.0
 """Samples that a picture moves at most from one to the next."""
+NETS: tuple[Net, ...] = ("alex", "squeeze")
 _COLOUR = ColourDescription(1, 1, 1, False)
 _LOWEST_CRF, _LARGEST_INDEX = 22.0, 56
 
@@ -97,28 +96,21 @@ def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) 
     preset = PRESETS["medium" if rng.random() < 0.5 else "fast"]
     avc = AvcSettings(size, Fraction(25), _COLOUR, preset.x264_preset, preset.overrides)
     crf = float(rng.uniform(_LOWEST_CRF, HIGHEST_CRF))
-    packets = encode_packets(scaled, avc, crf, hidden)
-    decoder: Any = av.CodecContext.create("h264", "r")
-    frames = [frame for packet in packets for frame in decoder.decode(packet)]
-    frames += decoder.decode(None)
+    frames = decode_packets(encode_packets(scaled, avc, crf, hidden))
     if hidden is not None:
         frames = frames[1:]
     upscaler = Upscaler(size.width, size.height, SIZE, SIZE)
-    net = {name: _lpips(name, weights) for name in ("alex", "squeeze")}
     pairs = []
     for index in (int(rng.integers(2)), int(rng.integers(COUNT // 2, COUNT))):
         decoded = upscaler.upscale(frame_to_picture(frames[index]).planes)
         a, b = planes_to_rgb(pictures[index]), planes_to_rgb(decoded)
-        scores = {
-            name: np.array([module.distance(a, b)], np.float32) for name, module in net.items()
-        }
+        scores = {}
+        for name in NETS:
+            net = lpips(name, weights, threads=1)
+            assert net is not None  # a folder that is named and has no weights is an error
+            scores[name] = np.array([net.distance(a, b)], np.float32)
         pairs.append(Pairs(_samples(pictures[index]), _samples(decoded), **scores))
     return pairs
-
-
-@lru_cache(maxsize=2)
-def _lpips(net: Net, weights: Path) -> Lpips:
-    return Lpips(net, load_weights(weights / file_name(net)), threads=1)
 
 
 def _samples(picture: Picture) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from refcodec import errors
 from refcodec.comparison.frames import limited, scaled, to_frame, to_picture
 from refcodec.decoder import decode
 from refcodec.generator import GeneratorModel
-from refcodec.nominal_rate import nominal_rate
+from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
 from refcodec.picture import Picture
 
 SIGNATURE = bytes.fromhex("894859500d0a1a0a")
@@ -173,7 +173,7 @@ def read_pictures(path: Path, start: float = 0.0) -> Iterator[TimedPicture]:
 
 def frame_rate(stream: av.VideoStream) -> Fraction:
     """Return pictures a second, 25 where the stream does not say."""
-    return nominal_rate(stream) or Fraction(25)
+    return nominal_rate(stream) or DEFAULT_RATE
 
 
 def file_digest(path: Path) -> str:

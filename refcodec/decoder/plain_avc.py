@@ -22,10 +22,9 @@ from refcodec.decoder.media import FULL_RANGE
 from refcodec.decoder.report import DecodeReport
 from refcodec.decoder.stream_backends import open_stream
 from refcodec.decoder.substrate import CodedPicture
-from refcodec.nominal_rate import nominal_rate
+from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
 from refcodec.picture import Picture
 
-DEFAULT_RATE = Fraction(25)
 """Pictures a second of a stream that does not tell."""
 
 

@@ -128,6 +128,13 @@ def encode_packets(
     return packets + list(encoder.encode(None))
 
 
+def decode_packets(packets: Iterable[Any]) -> list[Any]:
+    """Return libav's frames of x264's packets in output order, that of a hidden IDR picture among them."""
+    decoder: Any = av.CodecContext.create("h264", "r")
+    frames = [frame for packet in packets for frame in decoder.decode(packet)]
+    return frames + list(decoder.decode(None))
+
+
 def _inputs(pictures: Iterable[Picture], generated: Picture | None) -> Iterator[Picture]:
     if generated is not None:
         yield generated

@@ -131,9 +131,10 @@ def _refinement(
     """Return how final prompts are refined. What the preset asks for is done where torch and the weights of LPIPS
     are there; raises ExtraMissing where the user asked for it and torch is absent."""
     if settings.refine is None:
-        steps, weights = settings.effort.refine, find_weights("alex")
+        steps = settings.effort.refine
         if not steps or not use_generator or settings.fit:
             return None
+        weights = find_weights("alex")
         if weights is None or not _has_torch():
             notes.append(
                 f"Prompts were not refined, as preset {settings.preset} would: that needs torch and the weights of "

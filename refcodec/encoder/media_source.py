@@ -24,7 +24,7 @@ from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
 from refcodec import errors
-from refcodec.nominal_rate import nominal_rate
+from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
 from refcodec.picture import Picture
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
@@ -325,7 +325,7 @@ class MediaSource:
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = self._threads
         base = Fraction(stream.time_base)
-        rate = nominal_rate(stream) or Fraction(25)
+        rate = nominal_rate(stream) or DEFAULT_RATE
         if seek_to is not None and self._timed:
             container.seek(int(seek_to / base), stream=stream, backward=True)
         deinterlacer: _Deinterlacer | None = None

@@ -12,13 +12,11 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.prompts import FINE_FROM, fine_model
-from refcodec.encoder.rate_control import CrfGuess, initial_crf
+from refcodec.encoder.rate_control import CrfGuess, clamped, initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.settings import (
-    HIGHEST_CRF,
-    LOWEST_CRF,
     quality_to_crf,
     quality_to_prompt_scale_index,
 )
@@ -82,7 +80,7 @@ class Planner:
             if choice.crf is None:
                 return quality_to_crf(self._settings.quality)
         if choice.crf is not None:
-            return _clamped(choice.crf + self._settings.effort.crf_offset)
+            return clamped(choice.crf + self._settings.effort.crf_offset)
         return initial_crf(self._bits_per_picture() / self.size(choice.rung).samples)
 
     def choose_rung(self) -> RungChoice:
@@ -163,12 +161,12 @@ class Planner:
         guess = CrfGuess()
         guess.learn(trials.bits_per_picture / size.samples, first)
         found = [
-            replace(trials, avc=avc, thrift=1.0, guess=guess, measured={}).measure(choice.rung)
+            replace(trials, avc=avc, thrift=1.0, guess=guess).measure(choice.rung)
             for avc in manners
         ]
         best = 0 if found[0][0] <= found[1][0] else 1
         distance, crf = found[best]
-        return manners[best], _clamped(crf) if isfinite(distance) else first
+        return manners[best], clamped(crf) if isfinite(distance) else first
 
     def _tried_segments(self) -> tuple[int, ...]:
         """Return which segments are tried: short ones in larger numbers, until they are as long as those at the
@@ -235,7 +233,7 @@ class Planner:
                 _FULL_SIZE,
                 avc,
                 prompt if generated else None,
-                tuple(_clamped(crf + d) for d in (-2.0, 2.0)),
+                tuple(clamped(crf + d) for d in (-2.0, 2.0)),
                 self._tried(number, effort.keyframe_pictures),
                 effort.thrift,
             )
@@ -281,7 +279,7 @@ class Planner:
         jobs = [
             TrialJob(
                 part, about.width, about.height, _FULL_SIZE, avc, None,
-                (_clamped(crf - effort.crf_offset),),
+                (clamped(crf - effort.crf_offset),),
                 self._tried(number, effort.rung_pictures), effort.thrift,
             )
             for number, part in zip(numbers, parts, strict=True)
@@ -301,7 +299,3 @@ class Planner:
     def _part(store: PictureStore, number: int, most: int) -> StoredPictures:
         pictures = store.segment(number)
         return replace(pictures, count=min(pictures.count, most))
-
-
-def _clamped(crf: float) -> float:
-    return min(HIGHEST_CRF, max(LOWEST_CRF, crf))

@@ -19,12 +19,17 @@ _LARGEST_GUESS = 46.0
 _STEEPEST, _FLATTEST = -0.5, -0.04
 
 
+def clamped(crf: float) -> float:
+    """Return the nearest rate factor that x264 is given."""
+    return min(HIGHEST_CRF, max(LOWEST_CRF, crf))
+
+
 def segment_crf(position: float, number: int, count: int) -> float:
     """Return the rate factor of segment `number` of `count` for a position of the search."""
     step = min(0.5, 0.02 * count)
     offset = (number * _GOLDEN) % 1.0
     crf = step * math.floor(position / step + offset)
-    return min(HIGHEST_CRF, max(LOWEST_CRF, round(crf, 3)))
+    return clamped(round(crf, 3))
 
 
 def initial_crf(bits_per_sample: float) -> float:
@@ -46,8 +51,7 @@ class CrfGuess:
         """Return the rate factor for a rate in bits per luma sample."""
         if self.offset is None:
             return initial_crf(bits_per_sample)
-        crf = _usual_crf(bits_per_sample) + self.offset
-        return min(HIGHEST_CRF, max(LOWEST_CRF, crf))
+        return clamped(_usual_crf(bits_per_sample) + self.offset)
 
     def learn(self, bits_per_sample: float, crf: float) -> None:
         """Say which rate factor gave a rate."""

@@ -10,10 +10,10 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import SourceDescription
 from refcodec.encoder.picture_store import StoredPictures
-from refcodec.encoder.rate_control import CrfGuess
+from refcodec.encoder.rate_control import CrfGuess, clamped
 from refcodec.encoder.resizing import CodedSize, coded_size, rungs
 from refcodec.encoder.segment_job import PromptChoice
-from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF, EncoderSettings
+from refcodec.encoder.settings import HIGHEST_CRF, EncoderSettings
 from refcodec.encoder.trial import (
     SCORED_PICTURES,
     TrialJob,
@@ -78,7 +78,8 @@ class RungTrials:
     thrift: float
     guess: CrfGuess
     pool: WorkerPool
-    measured: dict[Fraction, tuple[float, float]] = field(default_factory=dict)
+    # Other trials, as `replace` makes them, begin without.
+    measured: dict[Fraction, tuple[float, float]] = field(default_factory=dict, init=False)
 
     def measure(self, rung: Fraction) -> tuple[float, float]:
         """Return distance and rate factor at the allowed bits, means over the tried segments."""
@@ -92,7 +93,7 @@ class RungTrials:
         guess = self.guess.at(bits_per_sample)
         prompt = self.prompt(size)
         crfs: dict[int, tuple[float, ...]] = {
-            number: (_clamped(guess - _SPREAD / 2), _clamped(guess + _SPREAD / 2))
+            number: (clamped(guess - _SPREAD / 2), clamped(guess + _SPREAD / 2))
             for number in self.numbers
         }
         points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
@@ -130,7 +131,7 @@ class RungTrials:
         for number, known in points.items():
             ratios = [point.bits / self._bits(number) for point in known]
             if min(ratios) > 1.25 or max(ratios) < 0.8:
-                crf = _clamped(crf_at(known, self._bits(number)))
+                crf = clamped(crf_at(known, self._bits(number)))
                 if all(abs(crf - point.crf) > 0.5 for point in known):
                     further[number] = (crf,)
         return further
@@ -151,7 +152,3 @@ def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungCho
         if moved:
             break
     return RungChoice(sizes[best], trials.measure(sizes[best])[1])
-
-
-def _clamped(crf: float) -> float:
-    return min(HIGHEST_CRF, max(LOWEST_CRF, crf))

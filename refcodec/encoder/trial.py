@@ -9,9 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-import av
-
-from refcodec.encoder.avc_job import AvcSettings, encode_packets
+from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.perceptual_measure import Seen, distance, seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
@@ -85,9 +83,7 @@ def _wanted(count: int, scored: int) -> range:
 
 def _distance(packets: list[Any], hidden: int, job: TrialJob, reference: list[Seen]) -> float:
     """Return the mean distance of the scored pictures to what was seen of the source."""
-    decoder: Any = av.CodecContext.create("h264", "r")
-    frames = [frame for packet in packets for frame in decoder.decode(packet)]
-    frames += decoder.decode(None)
+    frames = decode_packets(packets)
     upscaler = Upscaler(frames[0].width, frames[0].height, job.width, job.height)
     total = 0.0
     for number, original in zip(_wanted(len(frames) - hidden, job.scored), reference, strict=True):

@@ -56,6 +56,20 @@ def submit(queue: ReconstructionQueue, *pictures: Picture, keep: bool = False) -
         queue.submit(picture, keep=keep)  # type: ignore[arg-type]
 
 
+def occupy(queue: ReconstructionQueue, log: list[int]) -> tuple[Picture, threading.Event]:
+    """Keep a thread of the pool at picture 0 until the event is set; return both."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    busy = Picture(0, log, action=stay)
+    submit(queue, busy)
+    assert begun.wait(PATIENCE)
+    return busy, go_on
+
+
 def test_one_thread_reconstructs_at_once() -> None:
     queue = ReconstructionQueue(1)
     log: list[int] = []
@@ -94,15 +108,7 @@ def test_pictures_that_others_need_come_first() -> None:
     """The thread of the pool is kept busy, so that the order is that of the caller's thread."""
     queue = ReconstructionQueue(2)
     log: list[int] = []
-    begun, go_on = threading.Event(), threading.Event()
-
-    def stay() -> None:
-        begun.set()
-        assert go_on.wait(PATIENCE)
-
-    busy = Picture(0, log, action=stay)
-    submit(queue, busy)
-    assert begun.wait(PATIENCE)
+    busy, go_on = occupy(queue, log)
     waits = Picture(1, log, (busy,))
     loose = Picture(2, log, reference=False)
     needed = Picture(3, log)
@@ -119,16 +125,7 @@ def test_pictures_that_others_need_come_first() -> None:
 def test_the_caller_waits_for_a_picture_that_another_thread_is_at() -> None:
     queue = ReconstructionQueue(2)
     log: list[int] = []
-    begun = threading.Event()
-    go_on = threading.Event()
-
-    def stay() -> None:
-        begun.set()
-        assert go_on.wait(PATIENCE)
-
-    busy = Picture(0, log, action=stay)
-    submit(queue, busy)
-    assert begun.wait(PATIENCE)
+    busy, go_on = occupy(queue, log)
     chain = [busy]
     while len(chain) < queue.depth:
         chain.append(Picture(len(chain), log, (chain[-1],)))
@@ -172,17 +169,11 @@ def test_what_fails_fails_for_all_pictures_that_need_it_and_for_no_other(threads
 def test_an_interrupt_in_the_callers_thread_is_for_the_caller() -> None:
     queue = ReconstructionQueue(2)
     log: list[int] = []
-    begun, go_on = threading.Event(), threading.Event()
-
-    def stay() -> None:
-        begun.set()
-        assert go_on.wait(PATIENCE)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    submit(queue, Picture(0, log, action=stay))
-    assert begun.wait(PATIENCE)
+    _, go_on = occupy(queue, log)
     hit = Picture(1, log, action=interrupt)
     submit(queue, hit)
     with pytest.raises(KeyboardInterrupt):
@@ -196,15 +187,7 @@ def test_an_interrupt_in_the_callers_thread_is_for_the_caller() -> None:
 def test_closing_does_not_wait_for_pictures_that_nobody_has_begun() -> None:
     queue = ReconstructionQueue(2)
     log: list[int] = []
-    begun, go_on = threading.Event(), threading.Event()
-
-    def stay() -> None:
-        begun.set()
-        assert go_on.wait(PATIENCE)
-
-    busy = Picture(0, log, action=stay)
-    submit(queue, busy)
-    assert begun.wait(PATIENCE)
+    busy, go_on = occupy(queue, log)
     after = Picture(1, log, (busy,))
     submit(queue, after)
     timer = threading.Timer(0.05, go_on.set)
