@@ -230,8 +230,8 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
     context, planner, choice = begun.context, begun.planner, begun.choice
     target_size = begun.target_size
     while True:
-        avc, first = planner.settle(choice)
         keyframes = planner.keyframes(choice)
+        avc, first = planner.settle(choice, keyframes)
         encoder = SequenceEncoder(context, planner.store(choice.rung), avc, keyframes)
         if target_size is None:
             found: tuple[float, list[SegmentResult]] | None = first, encoder.at(first)

@@ -12,7 +12,7 @@ import numpy as np
 
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.picture_store import PictureStore
-from refcodec.encoder.rung_choice import RungTrials
+from refcodec.encoder.rung_choice import Trials
 from refcodec.encoder.segment_job import PromptSizeJob, run_prompt_size_job
 from refcodec.encoder.trial import TrialJob, TrialPoint, distance_at, run_trial_job
 
@@ -82,31 +82,48 @@ def choose_keyframes(
     return [prefer_generated(generated, coded) for generated, coded in pairs]
 
 
-def best_share(
-    start: float,
-    known: RungTrials,
-    trials: Callable[[float], RungTrials],
-    rung: Fraction,
-) -> tuple[float, RungTrials]:
-    """Return the part of the rate for prompts with the smallest distance at `rung`, and its trials.
+class SharedRate:
+    """Trials in which prompts have at each rung the largest part of the rate, up to DEFAULT_PROMPT_SHARE, that leaves
+    the pictures enough: none of the parts may be wrong for a rung before the others are seen."""
 
-    Goes from `start`, whose trials are `known`, to better neighbours only: the distance has one minimum.
-    """
-    best = PROMPT_SHARES.index(start)
-    tried = {best: known}
+    def __init__(self, trials: Callable[[float], Trials]) -> None:
+        """trials: those with a part of the rate for prompts."""
+        self._make = trials
+        self._trials: dict[float, Trials] = {}
 
-    def distance(place: int) -> float:
-        if place not in tried:
-            tried[place] = trials(PROMPT_SHARES[place])
-        return tried[place].measure(rung)[0]
+    def at(self, share: float) -> Trials:
+        """Return the trials with one part of the rate, the same ones each time."""
+        if share not in self._trials:
+            self._trials[share] = self._make(share)
+        return self._trials[share]
 
-    for direction in (1, -1):
-        moved = False
-        while 0 <= best + direction < len(PROMPT_SHARES) and (
-            distance(best + direction) < distance(best)
-        ):
-            best += direction
-            moved = True
-        if moved:
-            break
-    return PROMPT_SHARES[best], tried[best]
+    def share(self, rung: Fraction) -> float:
+        """Return the part that prompts have at a rung; the smallest where none leaves enough."""
+        start = PROMPT_SHARES.index(DEFAULT_PROMPT_SHARE)
+        for share in PROMPT_SHARES[start:0:-1]:
+            if math.isfinite(self.at(share).measure(rung)[0]):
+                return share
+        return PROMPT_SHARES[0]
+
+    def measure(self, rung: Fraction) -> tuple[float, float]:
+        """Return distance and rate factor at a rung."""
+        return self.at(self.share(rung)).measure(rung)
+
+    def best_share(self, rung: Fraction) -> float:
+        """Return the part of the rate for prompts with the smallest distance at `rung`, going from the one that
+        prompts have there to better neighbours only: the distance has one minimum."""
+        best = PROMPT_SHARES.index(self.share(rung))
+
+        def distance(place: int) -> float:
+            return self.at(PROMPT_SHARES[place]).measure(rung)[0]
+
+        for direction in (1, -1):
+            moved = False
+            while 0 <= best + direction < len(PROMPT_SHARES) and (
+                distance(best + direction) < distance(best)
+            ):
+                best += direction
+                moved = True
+            if moved:
+                break
+        return PROMPT_SHARES[best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
@@ -10,11 +11,12 @@ from pathlib import Path
 from refcodec.encoder import keyframe_choice, rung_choice
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
+from refcodec.encoder.keyframe_choice import SharedRate
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.prompts import FINE_FROM, fine_model
 from refcodec.encoder.rate_control import CrfGuess, clamped, initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
-from refcodec.encoder.rung_choice import RungChoice, RungTrials
+from refcodec.encoder.rung_choice import RungChoice, RungTrials, Trials, measured
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.settings import (
     quality_to_crf,
@@ -108,43 +110,50 @@ class Planner:
         )
         if not trying:
             return RungChoice(start, None)
-        kinds = [False]
-        if self._context.use_generator:
-            kinds = [True] if self._settings.keyframes == "generated" else [True, False]
-
-        def trials(generated: bool, share: float = self.share) -> RungTrials:
-            return self._trials(generated, share, start, numbers, bits_per_picture)
-
-        # Each kind climbs by itself: generated keyframes like larger rungs than ordinary ones.
-        options = [trials(generated) for generated in kinds]
-        choices = [rung_choice.climb(self.rungs, start, option) for option in options]
-        if kinds[0] and self._video_bits is not None and self._settings.prompt_share is None:
-            rung = choices[0].rung
-            self.share, options[0] = keyframe_choice.best_share(
-                self.share, options[0], lambda share: trials(True, share), rung
-            )
-            choices[0] = RungChoice(rung, options[0].measure(rung)[1])
-        scores = [
-            option.measure(choice.rung)[0] for option, choice in zip(options, choices, strict=True)
-        ]
-        best = scores.index(min(scores))
-        choice = replace(choices[best], distance=scores[best], generated=kinds[best])
+        choice = self._climbed(start, numbers, bits_per_picture)
         for rung, store in self._stores.items():
             if rung != choice.rung:
                 store.clear()
+        return choice
+
+    def _climbed(
+        self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
+    ) -> RungChoice:
+        """Return the best rung of both kinds of keyframes; each climbs by itself, as generated ones like larger
+        rungs. Keeps to the part of the rate for prompts that suits the rung."""
+        choices = []
+        shared: SharedRate | None = None
+        if self._context.use_generator:
+            options: Trials = self._trials(True, self.share, start, numbers, bits_per_picture)
+            if self._video_bits is not None and self._settings.prompt_share is None:
+                options = shared = SharedRate(
+                    lambda share: self._trials(True, share, start, numbers, bits_per_picture)
+                )
+            found = rung_choice.climb(self.rungs, start, options)
+            if shared is not None:
+                found = measured(shared.at(shared.best_share(found.rung)), found.rung)
+            choices.append(found)
+        if self._settings.keyframes != "generated":
+            trials = self._trials(False, self.share, start, numbers, bits_per_picture)
+            choices.append(rung_choice.climb(self.rungs, start, trials))
+        choice = min(choices, key=lambda each: each.distance or 0.0)
+        if shared is not None:
+            self.share = shared.best_share(choice.rung)
         return choice
 
     def at(self, rung: Fraction, share: float) -> RungChoice:
         """Return what trial encodes with generated keyframes say about a rung and the prompts' part of the rate,
         and keep to these."""
         trials = self._trials(True, share, rung, self._tried_segments(), self._bits_per_picture())
-        distance, crf = trials.measure(rung)
         self.share = share
-        return RungChoice(rung, crf, distance, generated=True)
+        return measured(trials, rung)
 
-    def settle(self, choice: RungChoice) -> tuple[AvcSettings, float]:
+    def settle(
+        self, choice: RungChoice, keyframes: Sequence[PromptChoice | None]
+    ) -> tuple[AvcSettings, float]:
         """Return the settings of x264 for the pictures and where the search for the rate begins: those of the preset,
-        or for content that moves the other ones, where trials with the settings themselves look better so."""
+        or for content that moves the other ones, where trials with the settings themselves, behind the kind of
+        keyframe that most tried segments have, look better so."""
         effort, size = self._settings.effort, self.size(choice.rung)
         manners = [
             self.avc(
@@ -157,7 +166,8 @@ class Planner:
             return manners[0], first
         self._context.meter.stage("choosing how pictures are coded", 0.1)
         numbers, bits = self._tried_segments(), self._bits_per_picture()
-        trials = self._trials(choice.generated, self.share, choice.rung, numbers, bits)
+        generated = 2 * sum(keyframes[number] is not None for number in numbers) > len(numbers)
+        trials = self._trials(generated, self.share, choice.rung, numbers, bits)
         guess = CrfGuess()
         guess.learn(trials.bits_per_picture / size.samples, first)
         found = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Protocol
 
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
@@ -35,12 +36,11 @@ _OVER_RATE = 1.1
 @dataclass(frozen=True, slots=True)
 class RungChoice:
     """rung: the chosen one; crf: the rate factor of its trials at the rate, or None without trials; distance: what
-    they say about the pictures, likewise; generated: whether their keyframes were."""
+    they say about the pictures, likewise."""
 
     rung: Fraction
     crf: float | None
     distance: float | None = None
-    generated: bool = False
 
 
 def candidates(about: SourceDescription, settings: EncoderSettings) -> list[Fraction]:
@@ -59,6 +59,14 @@ def by_bits_per_sample(
         if target_size * 8 / samples >= _ENOUGH_BITS:
             return rung
     return sizes[-1]
+
+
+class Trials(Protocol):
+    """Says how good rungs are."""
+
+    def measure(self, rung: Fraction) -> tuple[float, float]:
+        """Return distance and rate factor at the allowed bits; an infinite distance where these are not enough."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ class RungTrials:
         return further
 
 
-def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungChoice:
+def climb(sizes: list[Fraction], start: Fraction, trials: Trials) -> RungChoice:
     """Return the rung with the smallest distance, going from `start` to better neighbours only: the distance
     has one minimum over the ladder in practice, and a trial at a large rung is not cheap."""
     best = sizes.index(start)
@@ -151,4 +159,10 @@ def climb(sizes: list[Fraction], start: Fraction, trials: RungTrials) -> RungCho
             moved = True
         if moved:
             break
-    return RungChoice(sizes[best], trials.measure(sizes[best])[1])
+    return measured(trials, sizes[best])
+
+
+def measured(trials: Trials, rung: Fraction) -> RungChoice:
+    """Return a rung with what trials say about it."""
+    distance, crf = trials.measure(rung)
+    return RungChoice(rung, crf, distance)

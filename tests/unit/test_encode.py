@@ -16,11 +16,12 @@ import pytest
 from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.encoder import EncoderSettings, MediaSource, encode, prompts, worker
+from refcodec.encoder import EncoderSettings, MediaSource, encode, keyframe_choice, prompts, worker
 from refcodec.encoder.analysis import load_analyser
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.prompts import fine_model
+from refcodec.encoder.resizing import coded_size
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
@@ -392,14 +393,21 @@ def test_preset_slow_refines_where_it_can(
 
 
 @pytest.mark.parametrize("restless", [False, True])
+@pytest.mark.parametrize("generated", [False, True])
 def test_pictures_are_coded_in_the_manner_that_trials_prefer(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restless: bool
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    restless: bool,
+    generated: bool,
 ) -> None:
     added = PRESETS["medium"].restless
     tried: list[bool] = []
 
     def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
         if trials.thrift == 1.0:
+            # Behind the keyframe that the segment gets, not the one that won the choice of size.
+            assert (trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None) == generated
             tried.append(set(added) <= set(trials.avc.overrides))
             return (0.1 if tried[-1] == restless else 0.2), 33.0
         return 0.3, 30.0
@@ -412,6 +420,7 @@ def test_pictures_are_coded_in_the_manner_that_trials_prefer(
             super().__init__(context, store, avc, keyframes)
 
     monkeypatch.setattr(RungTrials, "measure", measure)
+    monkeypatch.setattr(keyframe_choice, "prefer_generated", lambda *points: generated)
     monkeypatch.setattr(sys.modules[encode.__module__], "SequenceEncoder", Watched)
     encode(source, tmp_path / "m.hyp", fast(preset="medium", size=Fraction(1), keyframes="auto"))
     assert tried == [False, True]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from refcodec.encoder import interval_choice, keyframe_choice
+from refcodec.encoder import interval_choice
 from refcodec.encoder.rung_choice import RungChoice
 
 HALF = Fraction(1, 2)
@@ -92,14 +92,3 @@ def test_no_shorter_than_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_ordinary_keyframes_stay_far_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.1}, use_generator=False)) == 2
-
-
-@pytest.mark.parametrize("best", keyframe_choice.PROMPT_SHARES)
-def test_the_best_share_is_found_from_the_middle(best: float) -> None:
-    def trials(share: float) -> Any:
-        return SimpleNamespace(measure=lambda rung: (abs(share - best), 30.0))
-
-    start = keyframe_choice.DEFAULT_PROMPT_SHARE
-    share, found = keyframe_choice.best_share(start, trials(start), trials, HALF)
-    assert share == best
-    assert found.measure(HALF)[0] == 0
