@@ -20,7 +20,7 @@ from torch import Tensor
 
 from refcodec.fitting.case import FitCase
 from refcodec.fitting.distortion import LpipsDistance
-from refcodec.metrics.lpips_weights import find_weights
+from refcodec.metrics.lpips_weights import find_judges
 from refcodec.twin.chain import ChainTwin
 from refcodec.twin.integer_network import Arithmetic
 from refcodec.twin.keyframe import KeyframeTwin
@@ -131,10 +131,13 @@ def _presented(chain: ChainTwin, recording: Recording, clock: Clock, device: str
 
 
 def _lpips(recording: Recording, clock: Clock, device: str) -> None:
-    weights = find_weights("alex")
-    if weights is None:
-        return
-    distance = LpipsDistance(weights, device)
+    for weights in find_judges():
+        _judge(LpipsDistance(weights, device), weights.stem, recording, clock, device)
+
+
+def _judge(
+    distance: LpipsDistance, name: str, recording: Recording, clock: Clock, device: str
+) -> None:
     keyframe = planes_of(recording.keyframe.planes, device)
     prepared = distance.prepare(keyframe)
 
@@ -142,7 +145,7 @@ def _lpips(recording: Recording, clock: Clock, device: str) -> None:
         leaf = keyframe.map(lambda plane: plane.clone().requires_grad_())
         torch.autograd.grad(distance.distance(leaf, prepared), list(leaf))
 
-    _row("LPIPS-alex: forward and backward", clock.of(both), "a picture")
+    _row(f"{name}: forward and backward", clock.of(both), "a picture")
 
 
 def main() -> None:

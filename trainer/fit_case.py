@@ -119,7 +119,7 @@ def main() -> None:
         option = "--" + name.replace("_", "-")
         run.add_argument(option, type=float, default=getattr(defaults, name))
     run.add_argument("--device", default=defaults.device)
-    run.add_argument("--lpips", type=Path, help="weights of LPIPS-alex")
+    run.add_argument("--lpips", type=Path, nargs="*", default=(), help="files of weights of LPIPS")
     chosen = parser.parse_args()
     if chosen.command == "make":
         make_case(chosen.source, chosen.coded, chosen.segment, chosen.start, chosen.every).save(
@@ -134,9 +134,10 @@ def main() -> None:
             name: getattr(chosen, name)
             for name in (
                 "steps", "targets", "sampled", "threads", "seed", "keyframe_weight",
-                "learning_rate", "joint_rate", "noise", "decay", "device", "lpips",
+                "learning_rate", "joint_rate", "noise", "decay", "device",
             )
         },
+        lpips=tuple(chosen.lpips),
     )  # fmt: skip
     result = run_case(case, settings)
     print(json.dumps({name: float(np.round(value, 6)) for name, value in result.items()}, indent=1))

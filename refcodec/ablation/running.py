@@ -23,7 +23,7 @@ from refcodec.container.atomic import output_file
 from refcodec.encoder import encode
 from refcodec.encoder.prompts import usable_models
 from refcodec.encoder.settings import EncoderSettings
-from refcodec.metrics.lpips_weights import find_weights
+from refcodec.metrics.lpips_weights import find_judges
 
 METRICS = ("psnr_y", "lpips_alex", "lpips_squeeze", "temporal")
 _ENCODE, _COMPARE = 10.0, 10.0
@@ -126,8 +126,8 @@ def _encoded(
         ),
         ablation.steps,
     )
-    if settings.fit and settings.fit_settings.lpips is None:
-        lpips = find_weights("alex", ablation.lpips)
+    if settings.fit and not settings.fit_settings.lpips:
+        lpips = find_judges(ablation.lpips)
         settings = settings.with_(fit_settings=replace(settings.fit_settings, lpips=lpips))
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
@@ -202,7 +202,7 @@ def _key(clip: Path, settings: EncoderSettings, model: bytes) -> str:
     for name in ("workers", "workspace", "model"):
         del about[name]
     lpips = settings.fit_settings.lpips
-    about["fit_settings"]["lpips"] = None if lpips is None else file_digest(lpips)
+    about["fit_settings"]["lpips"] = [file_digest(file) for file in lpips]
     about |= {"source": file_digest(clip), "model": model.hex(), "x264": av.library_versions}
     return f"{clip.stem}-{_digest(about)}"
 

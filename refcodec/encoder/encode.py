@@ -30,9 +30,11 @@ from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey, survey_source
 from refcodec.fitting.settings import FitSettings
-from refcodec.metrics.lpips_weights import VARIABLE, find_weights
+from refcodec.metrics.lpips_layers import NETS
+from refcodec.metrics.lpips_weights import VARIABLE, file_name, find_judges
 
 _MOST_SIDE_SHARE = 0.9
+_FILES = ", ".join(file_name(net) for net in NETS)
 
 
 def encode(
@@ -134,18 +136,18 @@ def _refinement(
         steps = settings.effort.refine
         if not steps or not use_generator or settings.fit:
             return None
-        weights = find_weights("alex")
-        if weights is None or not _has_torch():
+        weights = find_judges()
+        if not weights or not _has_torch():
             notes.append(
                 f"Prompts were not refined, as preset {settings.preset} would: that needs torch and the weights of "
-                f"LPIPS (lpips_alex_v0.1.npz, in the folder that {VARIABLE} names)."
+                f"LPIPS ({_FILES}, in the folder that {VARIABLE} names)."
             )
             return None
         return Refinement(steps, weights)
     if not _wanted(settings.refine, "refined", use_generator, notes):
         return None
     _need_torch("Refinement (--refine)", "refinement")
-    return Refinement(settings.refine, _judge("refined", notes))
+    return Refinement(settings.refine, _judges("refined", notes))
 
 
 def _fit(settings: EncoderSettings, use_generator: bool, notes: list[str]) -> FitSettings | None:
@@ -154,8 +156,8 @@ def _fit(settings: EncoderSettings, use_generator: bool, notes: list[str]) -> Fi
         return None
     _need_torch("Fitting (--fit)", "fitting")
     wanted = replace(settings.fit_settings, steps=settings.fit)
-    if wanted.lpips is None:
-        wanted = replace(wanted, lpips=_judge("fitted", notes))
+    if not wanted.lpips:
+        wanted = replace(wanted, lpips=_judges("fitted", notes))
     return wanted
 
 
@@ -166,13 +168,13 @@ def _wanted(steps: int, done: str, use_generator: bool, notes: list[str]) -> boo
     return steps > 0 and use_generator
 
 
-def _judge(done: str, notes: list[str]) -> Path | None:
+def _judges(done: str, notes: list[str]) -> tuple[Path, ...]:
     """Return the weights of LPIPS, which prompts are `done` by; notes where there are none."""
-    weights = find_weights("alex")
-    if weights is None:
+    weights = find_judges()
+    if not weights:
         notes.append(
             f"Prompts were {done} by the encoder's own measure, which saves bits but gains no detail: the weights of "
-            f"LPIPS (lpips_alex_v0.1.npz) were not found. Name their folder with {VARIABLE}."
+            f"LPIPS ({_FILES}) were not found. Name their folder with {VARIABLE}."
         )
     return weights
 

@@ -45,10 +45,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """steps: at least 1; lpips_weights: file of the weights, or None to judge by squared error only."""
+    """steps: at least 1; lpips: as FitSettings has it."""
 
     steps: int
-    lpips_weights: Path | None
+    lpips: tuple[Path, ...]
 
 
 class Prompter:
@@ -111,7 +111,7 @@ def _refine(
     from refcodec.fitting.distortion import distortion_of
     from refcodec.fitting.fit import fit
 
-    settings = FitSettings(steps=refinement.steps, targets=0, lpips=refinement.lpips_weights)
+    settings = FitSettings(steps=refinement.steps, targets=0, lpips=refinement.lpips)
     case = FitCase(model, q, trade, start, {0: picture}, 1.0, None)
     with torch_threads(settings.threads):
         return fit(case, settings, distortion_of(settings))

@@ -14,7 +14,7 @@ from torch import Tensor
 from refcodec.fitting.feature_distance import FeatureDistance
 from refcodec.fitting.settings import FitSettings
 from refcodec.metrics.lpips_torch import LpipsModule
-from refcodec.metrics.lpips_weights import load_weights
+from refcodec.metrics.lpips_weights import load_weights, net_of
 from refcodec.twin.colour import planes_to_rgb
 from refcodec.twin.planes import Planes
 
@@ -53,11 +53,15 @@ def _rgb(planes: Planes) -> Tensor:
 
 
 class LpipsDistance:
-    """LPIPS-alex on RGB by the common test conditions, with bfloat16 convolutions."""
+    """LPIPS on RGB by the common test conditions, with bfloat16 convolutions, times a weight."""
 
-    def __init__(self, weights: Path, device: torch.device | str = "cpu") -> None:
-        self._module = LpipsModule("alex", load_weights(weights)).to(device)
+    def __init__(
+        self, weights: Path, device: torch.device | str = "cpu", weight: float = 1.0
+    ) -> None:
+        tensors = load_weights(weights)
+        self._module = LpipsModule(net_of(tensors), tensors).to(device)
         self._device = torch.device(device).type
+        self._weight = weight
 
     def _features(self, planes: Planes) -> list[Tensor]:
         rgb = _rgb(planes).contiguous(memory_format=torch.channels_last)
@@ -70,8 +74,8 @@ class LpipsDistance:
             return self._features(original)
 
     def distance(self, planes: Planes, prepared: list[Tensor]) -> Tensor:
-        """Return LPIPS."""
-        return self._module.compare(self._features(planes), prepared).sum()
+        """Return weight * LPIPS."""
+        return self._weight * self._module.compare(self._features(planes), prepared).sum()
 
 
 class Mixture:
@@ -93,6 +97,9 @@ class Mixture:
 def distortion_of(settings: FitSettings) -> Distortion:
     """Return the distortion that settings ask for: a perceptual distance and squared error."""
     error = SquaredError(settings.mse_weight)
-    if settings.lpips is not None:
-        return Mixture(LpipsDistance(settings.lpips, settings.device), error)
-    return Mixture(FeatureDistance(settings.device), error)
+    if not settings.lpips:
+        return Mixture(FeatureDistance(settings.device), error)
+    weight = 1 / len(settings.lpips)
+    return Mixture(
+        *(LpipsDistance(file, settings.device, weight) for file in settings.lpips), error
+    )

@@ -24,7 +24,8 @@ class FitSettings:
     learning_rate: of the optimiser at the beginning of a round, in quantised units; it falls to a tenth.
     joint_rate: that of a joint round.
     noise: width of the noise before rounding at the beginning of a round, 0 to 1; it falls to 0.
-    lpips: file of the weights of LPIPS-alex, or None to compare features of the analysis networks in its place.
+    lpips: files of the weights of LPIPS, whose mean is the perceptual distance; none of them: features of the
+        analysis networks are compared in its place.
     mse_weight: of the squared error (of samples in 0..1) beside the perceptual distance.
     device: of torch, "cpu" or "cuda".
     threads: of torch on the CPU. Constant, because sums of floating-point numbers depend on it.
@@ -41,7 +42,7 @@ class FitSettings:
     learning_rate: float = 0.03
     joint_rate: float = 0.03
     noise: float = 0.0
-    lpips: Path | None = None
+    lpips: tuple[Path, ...] = ()
     mse_weight: float = 60.0
     device: str = "cpu"
     threads: int = 2

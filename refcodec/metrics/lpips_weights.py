@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refcodec import errors
-from refcodec.metrics.lpips_layers import Net
+from refcodec.metrics.lpips_layers import NETS, Net
 
 VARIABLE = "HYP_LPIPS"
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,23 @@ def find_weights(net: Net, path: str | os.PathLike[str] | None = None) -> Path |
     places = [Path(os.environ[VARIABLE])] if os.environ.get(VARIABLE) else []
     places += [base.parent / "shared/data/lpips" for base in (PROJECT_ROOT, Path.cwd())]
     return next((found for place in places if (found := _in(place, net))), None)
+
+
+def find_judges(path: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
+    """Return the weights of all networks that are found: what prompts are fitted by. A prompt that is to please two
+    networks cannot live on the weak spots of one (docs/decisions/0019). Places and errors as with find_weights, but
+    one network is enough."""
+    if path is None:
+        return tuple(found for net in NETS if (found := find_weights(net)) is not None)
+    given = tuple(found for net in NETS if (found := _in(Path(path), net)) is not None)
+    if not given:
+        find_weights(NETS[0], path)  # says what is missing
+    return given
+
+
+def net_of(weights: Mapping[str, NDArray[np.float32]]) -> Net:
+    """Return the network that tensors belong to."""
+    return "squeeze" if any("squeeze" in name for name in weights) else "alex"
 
 
 def _in(place: Path, net: Net) -> Path | None:

@@ -318,7 +318,7 @@ def test_refined_keyframes_cost_less_with_any_number_of_workers(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr(sys.modules[encode.__module__], "find_weights", lambda net: None)
+    monkeypatch.setattr(sys.modules[encode.__module__], "find_judges", lambda: ())
     original = next(iter(MediaSource(source).pictures())).picture
     costs, files = [], []
     for steps, workers in ((0, 1), (3, 1), (3, 2)):
@@ -382,7 +382,7 @@ def test_preset_slow_refines_where_it_can(
     file = tmp_path / file_name("alex")
     np.savez(file, **random_weights("alex", 1))
     monkeypatch.setattr(
-        sys.modules[encode.__module__], "find_weights", lambda net: file if weights else None
+        sys.modules[encode.__module__], "find_judges", lambda: (file,) if weights else ()
     )
     monkeypatch.setitem(PRESETS, "slow", replace(PRESETS["slow"], refine=2))
     settings = fast(preset="slow", keyframes="generated", quality=40)

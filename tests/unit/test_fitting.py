@@ -23,8 +23,11 @@ from refcodec.encoder.resizing import CodedSize
 from refcodec.fitting.case import CodedPictures, FitCase, load_case
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.prompt import settle
+from refcodec.metrics.lpips_layers import NETS
+from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
 from tests.unit.test_encode import NoTorch, write_source
+from tests.unit.test_metrics import random_weights
 
 torch = pytest.importorskip("torch")
 
@@ -86,6 +89,22 @@ def test_a_round_lowers_the_exact_cost(case: FitCase, joint: bool) -> None:
     work = Round(here, settings, distortion)
     assert work.exact(found.latents) == pytest.approx((found.bits_after, found.cost_after))
     assert work.exact(here.start) == pytest.approx((found.bits_before, found.cost_before))
+
+
+def test_judges_have_equal_parts(tmp_path: Path) -> None:
+    files = []
+    for net in NETS:
+        files.append(tmp_path / file_name(net))
+        np.savez(files[-1], **random_weights(net, 1))
+    a, b = (planes_of(picture(k).planes) for k in (0, 2))
+
+    def distance(*judges: Path) -> float:
+        chosen = distortion_of(FitSettings(lpips=judges, mse_weight=0.0))
+        return float(chosen.distance(b, chosen.prepare(a)))
+
+    both, alone = distance(*files), [distance(file) for file in files]
+    assert both == pytest.approx(sum(alone) / 2, rel=1e-5)
+    assert alone[0] != alone[1]
 
 
 def test_a_fit_that_only_spoils_returns_its_start(case: FitCase) -> None:

@@ -382,3 +382,27 @@ def test_a_named_folder_without_weights_is_an_error(tmp_path: object) -> None:
     with pytest.raises(errors.CLASSES["HYP-E-CLI-01"]) as caught:
         lpips_weights.find_weights("squeeze", str(tmp_path))
     assert "lpips_squeeze_v0.1.npz" in str(caught.value)
+
+
+def test_judges_are_all_networks_that_are_there(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    with pytest.raises(errors.CLASSES["HYP-E-CLI-01"]):
+        lpips_weights.find_judges(folder)
+    monkeypatch.setenv(lpips_weights.VARIABLE, str(folder))
+    monkeypatch.setattr(lpips_weights, "PROJECT_ROOT", folder / "a")
+    monkeypatch.chdir(folder)
+    assert lpips_weights.find_judges() == ()
+    squeeze, alex = (folder / lpips_weights.file_name(net) for net in ("squeeze", "alex"))
+    squeeze.write_bytes(b"")
+    assert lpips_weights.find_judges() == lpips_weights.find_judges(folder) == (squeeze,)
+    alex.write_bytes(b"")
+    assert lpips_weights.find_judges() == lpips_weights.find_judges(folder) == (alex, squeeze)
+
+
+@pytest.mark.parametrize("net", lpips_layers.NETS)
+def test_weights_say_which_network_they_are_of(net: lpips_layers.Net) -> None:
+    assert lpips_weights.net_of(random_weights(net, 0)) == net
