@@ -229,11 +229,11 @@ def _target_size(settings: EncoderSettings, survey: Survey) -> float | None:
 
 def _encode_sequence(begun: SequencePlan) -> _Sequence:
     """Encode at the chosen rung, or at a smaller one where that does not fit into the target."""
-    context, planner, choice = begun.context, begun.planner, begun.choice
+    context, planner, choices = begun.context, begun.planner, begun.choices
     target_size = begun.target_size
     while True:
+        choice, avc, first = planner.settle(choices)
         keyframes = planner.keyframes(choice)
-        avc, first = planner.settle(choice, keyframes)
         encoder = SequenceEncoder(context, planner.store(choice.rung), avc, keyframes)
         if target_size is None:
             found: tuple[float, list[SegmentResult]] | None = first, encoder.at(first)
@@ -258,7 +258,7 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
                 value=context.settings.bitrate,
                 allowed=f"at least {encoder.smallest_rate:.0f} bit/s for this source",
             )
-        choice = RungChoice(smaller[0], None)
+        choices = (RungChoice(smaller[0], None, share=choice.share),)
 
 
 def _fitted(

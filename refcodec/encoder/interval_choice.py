@@ -16,11 +16,12 @@ _WORTH = 0.96
 
 @dataclass(frozen=True, slots=True)
 class SequencePlan:
-    """A sequence with its keyframes placed and its rung chosen. target_size: as the planner's."""
+    """A sequence with its keyframes placed. choices: of the rung, the best one first, from which the planner settles
+    on one; target_size: as the planner's."""
 
     context: EncodeContext
     planner: Planner
-    choice: RungChoice
+    choices: tuple[RungChoice, ...]
     target_size: float | None
 
 
@@ -33,7 +34,7 @@ def plan_sequence(context: EncodeContext, target_size: float | None) -> Sequence
     while (
         target_size is not None
         and context.use_generator
-        and best.choice.distance is not None
+        and best.choices[0].distance is not None
         and interval >= settings.shortest_interval
     ):
         survey = context.survey.placed(interval)
@@ -43,12 +44,13 @@ def plan_sequence(context: EncodeContext, target_size: float | None) -> Sequence
             folder.mkdir()
             shorter = replace(context, survey=survey, folder=folder)
             planner = Planner(shorter, target_size)
-            choice = planner.at(best.choice.rung, best.planner.share)
-            assert choice.distance is not None
-            if choice.distance > _WORTH * best.choice.distance:
+            before = best.choices[0]
+            choice = planner.at(before)
+            assert choice.distance is not None and before.distance is not None
+            if choice.distance > _WORTH * before.distance:
                 planner.clear()
                 break
             best.planner.clear()
-            best = SequencePlan(shorter, planner, choice, target_size)
+            best = SequencePlan(shorter, planner, (choice,), target_size)
         interval /= _SHORTENED
     return best

@@ -12,14 +12,12 @@ import numpy as np
 
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.picture_store import PictureStore
-from refcodec.encoder.rung_choice import Trials
+from refcodec.encoder.rung_choice import DEFAULT_PROMPT_SHARE, Trials
 from refcodec.encoder.segment_job import PromptSizeJob, run_prompt_size_job
 from refcodec.encoder.trial import TrialJob, TrialPoint, distance_at, run_trial_job
 
 PROMPT_SHARES = (0.2, 0.29, 0.38, 0.5, 0.62, 0.74)
 """Parts of the rate that prompts may have: calm content wants more (docs/decisions/0015)."""
-DEFAULT_PROMPT_SHARE = 0.5
-"""Where nothing is tried."""
 _SAMPLED_SEGMENTS = 6
 _PROBED = (0, 16, 32, 48, 63)
 
@@ -66,18 +64,21 @@ def prefer_generated(generated: Sequence[TrialPoint], coded: Sequence[TrialPoint
 
 
 def choose_keyframes(
-    count: int, job: Callable[[int, bool], TrialJob], pool: WorkerPool, done: Callable[[int], None]
+    numbers: Sequence[int],
+    job: Callable[[int, bool], TrialJob],
+    pool: WorkerPool,
+    done: Callable[[int], None],
 ) -> list[bool]:
-    """Return for each of `count` segments whether its keyframe is generated, by trial encodes of both kinds.
+    """Return for each of some segments whether its keyframe is generated, by trial encodes of both kinds.
 
     job(number, generated) makes a trial; done(number) is told when a segment is decided.
     """
-    jobs = (job(number, generated) for number in range(count) for generated in (True, False))
+    jobs = (job(number, generated) for number in numbers for generated in (True, False))
     points: list[list[TrialPoint]] = []
     for found in pool.run(run_trial_job, jobs):
         points.append(found)
         if len(points) % 2 == 0:
-            done(len(points) // 2 - 1)
+            done(numbers[len(points) // 2 - 1])
     pairs = zip(points[::2], points[1::2], strict=True)
     return [prefer_generated(generated, coded) for generated, coded in pairs]
 

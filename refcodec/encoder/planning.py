@@ -16,7 +16,13 @@ from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.prompts import FINE_FROM, fine_model
 from refcodec.encoder.rate_control import CrfGuess, clamped, initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
-from refcodec.encoder.rung_choice import RungChoice, RungTrials, Trials, measured
+from refcodec.encoder.rung_choice import (
+    DEFAULT_PROMPT_SHARE,
+    RungChoice,
+    RungTrials,
+    contenders,
+    measured,
+)
 from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.settings import (
     quality_to_crf,
@@ -43,7 +49,7 @@ class Planner:
         self._guess = CrfGuess()
         self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
         self.rungs = rung_choice.candidates(self._about, context.settings)
-        self.share = context.settings.prompt_share or keyframe_choice.DEFAULT_PROMPT_SHARE
+        self._share = context.settings.prompt_share or DEFAULT_PROMPT_SHARE
         self._video_bits = (
             None if target_size is None else 8 * max(1.0, target_size - context.survey.side_size)
         )
@@ -85,8 +91,9 @@ class Planner:
             return clamped(choice.crf + self._settings.effort.crf_offset)
         return initial_crf(self._bits_per_picture() / self.size(choice.rung).samples)
 
-    def choose_rung(self) -> RungChoice:
-        """Return the rung: the only one, the one that the bits allow, or the best by trial encodes.
+    def choose_rung(self) -> tuple[RungChoice, ...]:
+        """Return the rung: the only one, the one that the bits allow, or the best by trial encodes; behind it, where
+        the other kind of keyframes is nearly as good, the best one with those.
 
         Constant quality fixes the bits too: those that the full size takes at the quality's rate factor. They
         go to the rung where they look best, at the rate factor that spends them there. Without trials constant
@@ -95,9 +102,9 @@ class Planner:
         effort, pictures = self._settings.effort, sum(self._counts)
         trying = effort.rung_segments > 0
         if not trying and (len(self.rungs) == 1 or self._video_bits is None):
-            return RungChoice(self.rungs[0], None)
+            return (self._untried(self.rungs[0]),)
         if len(self.rungs) == 1 and (self._video_bits is None or not self._context.use_generator):
-            return RungChoice(self.rungs[0], None)
+            return (self._untried(self.rungs[0]),)
         if trying:
             self._context.meter.stage("choosing the coded size", 0.3)
         numbers = self._tried_segments()
@@ -109,74 +116,98 @@ class Planner:
             self._about, pictures, self.rungs, bits_per_picture * pictures / 8
         )
         if not trying:
-            return RungChoice(start, None)
-        choice = self._climbed(start, numbers, bits_per_picture)
+            return (self._untried(start),)
+        choices = contenders(self._climbed(start, numbers, bits_per_picture))
+        # Settling tries them again, from pictures of full size.
+        self._keep({_FULL_SIZE, *(choice.rung for choice in choices)})
+        return choices
+
+    def _untried(self, rung: Fraction) -> RungChoice:
+        return RungChoice(rung, None, share=self._share)
+
+    def _keep(self, rungs: set[Fraction]) -> None:
+        """Remove the kept pictures of all other rungs."""
         for rung, store in self._stores.items():
-            if rung != choice.rung:
+            if rung not in rungs:
                 store.clear()
-        return choice
 
     def _climbed(
         self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
-    ) -> RungChoice:
-        """Return the best rung of both kinds of keyframes; each climbs by itself, as generated ones like larger
-        rungs. Keeps to the part of the rate for prompts that suits the rung."""
-        choices = []
-        shared: SharedRate | None = None
+    ) -> list[RungChoice]:
+        """Return the best rung with each kind of keyframes: generated ones like larger rungs."""
+        choices, share = [], self._share
         if self._context.use_generator:
-            options: Trials = self._trials(True, self.share, start, numbers, bits_per_picture)
-            if self._video_bits is not None and self._settings.prompt_share is None:
-                options = shared = SharedRate(
-                    lambda share: self._trials(True, share, start, numbers, bits_per_picture)
-                )
-            found = rung_choice.climb(self.rungs, start, options)
-            if shared is not None:
-                found = measured(shared.at(shared.best_share(found.rung)), found.rung)
-            choices.append(found)
+            choices.append(self._climbed_generated(start, numbers, bits_per_picture))
+            share = choices[0].share
         if self._settings.keyframes != "generated":
-            trials = self._trials(False, self.share, start, numbers, bits_per_picture)
-            choices.append(rung_choice.climb(self.rungs, start, trials))
-        choice = min(choices, key=lambda each: each.distance or 0.0)
-        if shared is not None:
-            self.share = shared.best_share(choice.rung)
-        return choice
+            trials = self._trials(False, share, start, numbers, bits_per_picture)
+            found = rung_choice.climb(self.rungs, start, trials)
+            choices.append(replace(found, generated=False, share=share))
+        return choices
 
-    def at(self, rung: Fraction, share: float) -> RungChoice:
-        """Return what trial encodes with generated keyframes say about a rung and the prompts' part of the rate,
-        and keep to these."""
-        trials = self._trials(True, share, rung, self._tried_segments(), self._bits_per_picture())
-        self.share = share
-        return measured(trials, rung)
+    def _climbed_generated(
+        self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
+    ) -> RungChoice:
+        """Return the best rung with generated keyframes, and the part of the rate for prompts that suits it."""
+        if self._video_bits is None or self._settings.prompt_share is not None:
+            trials = self._trials(True, self._share, start, numbers, bits_per_picture)
+            found = rung_choice.climb(self.rungs, start, trials)
+            return replace(found, generated=True, share=self._share)
+        shared = SharedRate(
+            lambda share: self._trials(True, share, start, numbers, bits_per_picture)
+        )
+        rung = rung_choice.climb(self.rungs, start, shared).rung
+        share = shared.best_share(rung)
+        return replace(measured(shared.at(share), rung), generated=True, share=share)
 
-    def settle(
-        self, choice: RungChoice, keyframes: Sequence[PromptChoice | None]
-    ) -> tuple[AvcSettings, float]:
-        """Return the settings of x264 for the pictures and where the search for the rate begins: those of the preset,
-        or for content that moves the other ones, where trials with the settings themselves, behind the kind of
-        keyframe that most tried segments have, look better so."""
-        effort, size = self._settings.effort, self.size(choice.rung)
-        manners = [
-            self.avc(
-                size, effort.x264_preset, (*effort.overrides, *added, *self._settings.inter_options)
-            )
-            for added in ((), effort.restless)
-        ]
-        first = self.first_crf(choice)
-        if self._video_bits is None or choice.distance is None or not effort.restless:
-            return manners[0], first
+    def at(self, choice: RungChoice) -> RungChoice:
+        """Return what trial encodes with generated keyframes say about the rung and the prompts' part of the rate of
+        a choice, which was made with other segments."""
+        trials = self._trials(
+            True, choice.share, choice.rung, self._tried_segments(), self._bits_per_picture()
+        )
+        return replace(measured(trials, choice.rung), generated=True, share=choice.share)
+
+    def settle(self, choices: Sequence[RungChoice]) -> tuple[RungChoice, AvcSettings, float]:
+        """Return one of the choices, the settings of x264 for the pictures and where the search for the rate begins.
+
+        Pictures are coded in the manner of the preset or in that for content that moves: by trials with the settings
+        themselves, which decide between the choices too.
+        """
+        effort, bits = self._settings.effort, self._video_bits
+        best = choices[0]
+        if bits is None or best.distance is None or not effort.restless:
+            self._keep({best.rung})
+            return best, self._manner(best.rung, ()), self.first_crf(best)
         self._context.meter.stage("choosing how pictures are coded", 0.1)
-        numbers, bits = self._tried_segments(), self._bits_per_picture()
-        generated = 2 * sum(keyframes[number] is not None for number in numbers) > len(numbers)
-        trials = self._trials(generated, self.share, choice.rung, numbers, bits)
-        guess = CrfGuess()
-        guess.learn(trials.bits_per_picture / size.samples, first)
-        found = [
-            replace(trials, avc=avc, thrift=1.0, guess=guess).measure(choice.rung)
-            for avc in manners
-        ]
-        best = 0 if found[0][0] <= found[1][0] else 1
-        distance, crf = found[best]
-        return manners[best], clamped(crf) if isfinite(distance) else first
+        numbers, bits_per_picture = self._tried_segments(), self._bits_per_picture()
+        found = []
+        for added in ((), effort.restless):
+            guess = CrfGuess()
+            for choice in choices:
+                trials = replace(
+                    self._trials(
+                        bool(choice.generated), choice.share, choice.rung, numbers, bits_per_picture
+                    ),
+                    avc=self._manner(choice.rung, added),
+                    thrift=1.0,
+                    guess=guess,
+                )
+                first = self.first_crf(choice)
+                if guess.offset is None:
+                    guess.learn(trials.bits_per_picture / self.size(choice.rung).samples, first)
+                distance, crf = trials.measure(choice.rung)
+                first = clamped(crf) if isfinite(distance) else first
+                found.append((distance, choice, trials.avc, first))
+        _, best, avc, first = min(found, key=lambda each: each[0])
+        self._keep({best.rung})
+        return best, avc, first
+
+    def _manner(self, rung: Fraction, added: tuple[tuple[str, str], ...]) -> AvcSettings:
+        """Return the settings of x264 for the pictures, with overrides beside those of the preset."""
+        effort = self._settings.effort
+        overrides = (*effort.overrides, *added, *self._settings.inter_options)
+        return self.avc(self.size(rung), effort.x264_preset, overrides)
 
     def _tried_segments(self) -> tuple[int, ...]:
         """Return which segments are tried: short ones in larger numbers, until they are as long as those at the
@@ -220,12 +251,15 @@ class Planner:
         if not self._context.use_generator:
             return [None] * count
         size = self.size(choice.rung)
-        prompt = self._prompt(size, choice.rung, self.share)
+        prompt = self._prompt(size, choice.rung, choice.share)
         # Trials go without refinement: it costs more than they do.
         refinable = size.grid_width * size.grid_height <= LARGEST_REFINED
         final = replace(prompt, refinement=self._context.refinement if refinable else None)
         if self._settings.keyframes == "generated":
             return [final] * count
+        # What is tried is decided already, with the settings that it is coded with.
+        tried = () if choice.generated is None else self._tried_segments()
+        open_ones = [number for number in range(count) if number not in tried]
         self._context.meter.stage("choosing keyframes", 0.25)
         effort = self._settings.effort
         avc = self.avc(size, effort.trial_preset, effort.trial_overrides)
@@ -252,8 +286,10 @@ class Planner:
             store.release(number)
             self._context.meter.at((number + 1) / count)
 
-        chosen = keyframe_choice.choose_keyframes(count, job, self._context.pool, done)
-        return [final if generated else None for generated in chosen]
+        generated = dict.fromkeys(tried, bool(choice.generated))
+        chosen = keyframe_choice.choose_keyframes(open_ones, job, self._context.pool, done)
+        generated.update(zip(open_ones, chosen, strict=True))
+        return [final if generated[number] else None for number in range(count)]
 
     def _prompt(self, size: CodedSize, rung: Fraction, share: float) -> PromptChoice:
         """Return the prompt choice for a coded size where prompts have `share` of the bits; the prompts of a model

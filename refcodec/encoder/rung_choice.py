@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import inf, isfinite
 from typing import Protocol
 
 from refcodec.encoder.avc_job import AvcSettings
@@ -29,18 +30,26 @@ _ENOUGH_BITS = 0.012
 _ROUNDS = 4
 _SPREAD = 4.0
 """Distance of the two rate factors of a trial."""
+_NEAR = 1.15
+"""Distance of a choice, times that of the best one, up to which it may be the better one."""
 _OVER_RATE = 1.1
 """Bits of the cheapest trial, of those allowed, from which a rung counts as out of reach."""
+
+DEFAULT_PROMPT_SHARE = 0.5
+"""Where nothing is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class RungChoice:
     """rung: the chosen one; crf: the rate factor of its trials at the rate, or None without trials; distance: what
-    they say about the pictures, likewise."""
+    they say about the pictures, likewise; generated: whether their keyframes were; share: the part of the rate that
+    prompts have."""
 
     rung: Fraction
     crf: float | None
     distance: float | None = None
+    generated: bool | None = None
+    share: float = DEFAULT_PROMPT_SHARE
 
 
 def candidates(about: SourceDescription, settings: EncoderSettings) -> list[Fraction]:
@@ -166,3 +175,18 @@ def measured(trials: Trials, rung: Fraction) -> RungChoice:
     """Return a rung with what trials say about it."""
     distance, crf = trials.measure(rung)
     return RungChoice(rung, crf, distance)
+
+
+def contenders(choices: Sequence[RungChoice]) -> tuple[RungChoice, ...]:
+    """Return the best choice by its trials, and behind it those that are nearly as good: trials with quick settings
+    do not tell them apart."""
+    ordered = sorted(choices, key=_distance)
+    return tuple(each for each in ordered if each is ordered[0] or _near(each, ordered[0]))
+
+
+def _near(choice: RungChoice, best: RungChoice) -> bool:
+    return isfinite(_distance(choice)) and _distance(choice) <= _NEAR * _distance(best)
+
+
+def _distance(choice: RungChoice) -> float:
+    return inf if choice.distance is None else choice.distance

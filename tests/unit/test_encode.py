@@ -16,7 +16,7 @@ import pytest
 from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.encoder import EncoderSettings, MediaSource, encode, keyframe_choice, prompts, worker
+from refcodec.encoder import EncoderSettings, MediaSource, encode, prompts, worker
 from refcodec.encoder.analysis import load_analyser
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
@@ -394,34 +394,37 @@ def test_preset_slow_refines_where_it_can(
 
 @pytest.mark.parametrize("restless", [False, True])
 @pytest.mark.parametrize("generated", [False, True])
-def test_pictures_are_coded_in_the_manner_that_trials_prefer(
+@pytest.mark.parametrize("near", [False, True])
+def test_trials_with_the_settings_themselves_choose_manner_and_kind(
     source: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     restless: bool,
     generated: bool,
+    near: bool,
 ) -> None:
+    """The quick trials say the opposite; where they are near each other they are not believed."""
     added = PRESETS["medium"].restless
-    tried: list[bool] = []
+    tried: list[tuple[bool, bool]] = []
 
     def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
+        kind = trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None
         if trials.thrift == 1.0:
-            # Behind the keyframe that the segment gets, not the one that won the choice of size.
-            assert (trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None) == generated
-            tried.append(set(added) <= set(trials.avc.overrides))
-            return (0.1 if tried[-1] == restless else 0.2), 33.0
-        return 0.3, 30.0
+            manner = set(added) <= set(trials.avc.overrides)
+            tried.append((kind, manner))
+            return 0.1 + 0.2 * (kind != generated) + 0.1 * (manner != restless), 33.0
+        return (0.31 if near else 0.4) if kind == generated else 0.3, 30.0
 
     used = []
 
     class Watched(SequenceEncoder):
         def __init__(self, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
-            used.append(set(added) <= set(avc.overrides))
+            used.append((keyframes[0] is not None, set(added) <= set(avc.overrides)))
             super().__init__(context, store, avc, keyframes)
 
     monkeypatch.setattr(RungTrials, "measure", measure)
-    monkeypatch.setattr(keyframe_choice, "prefer_generated", lambda *points: generated)
     monkeypatch.setattr(sys.modules[encode.__module__], "SequenceEncoder", Watched)
-    encode(source, tmp_path / "m.hyp", fast(preset="medium", size=Fraction(1), keyframes="auto"))
-    assert tried == [False, True]
-    assert used == [restless]
+    settings = fast(preset="medium", size=Fraction(1), keyframes="auto", shortest_interval=30)
+    encode(source, tmp_path / "m.hyp", settings)
+    assert used == [(generated if near else not generated, restless)]
+    assert len(tried) == (4 if near else 2)

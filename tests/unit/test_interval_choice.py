@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,17 +47,15 @@ def planned(
     """Plan where a sequence of n segments has the distance distances[n]."""
 
     class Planner:
-        share = 0.5
-
         def __init__(self, context: Context, target_size: float | None) -> None:
             self.count = len(context.survey.starts) - 1
 
-        def choose_rung(self) -> RungChoice:
-            return RungChoice(HALF, 30.0, distances[self.count])
+        def choose_rung(self) -> tuple[RungChoice, ...]:
+            return (RungChoice(HALF, 30.0, distances[self.count], share=0.3),)
 
-        def at(self, rung: Fraction, share: float) -> RungChoice:
-            assert (rung, share) == (HALF, 0.5)
-            return RungChoice(rung, 31.0, distances[self.count])
+        def at(self, choice: RungChoice) -> RungChoice:
+            assert (choice.rung, choice.share) == (HALF, 0.3)
+            return replace(choice, crf=31.0, distance=distances[self.count])
 
         def clear(self) -> None:
             pass
@@ -75,7 +73,7 @@ def count(plan: interval_choice.SequencePlan) -> int:
 def test_intervals_shorten_while_it_pays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.4, 10: 0.3})
     assert count(plan) == 10
-    assert plan.choice.distance == 0.3
+    assert plan.choices[0].distance == 0.3
     assert plan.context.folder.parent == tmp_path and plan.context.folder.is_dir()
 
 
