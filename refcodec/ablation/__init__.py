@@ -1,4 +1,4 @@
-"""The experiment on joint supervision: how much fitting a prompt gives, to its keyframe and to what follows."""
+"""Experiments on the encoder: what fitting prompts gives, to keyframes and to what follows, and what settings give."""
 
 from refcodec.ablation.running import Ablation, ClipResult, run_ablation
 from refcodec.ablation.variants import VARIANTS, Variant

@@ -1,4 +1,4 @@
-"""Encodes the variants of each clip, compares them with the peers, and keeps both for the next run."""
+"""Encodes variants of each clip, compares them with the peers, and keeps both for the next run."""
 
 from __future__ import annotations
 
@@ -121,7 +121,6 @@ def _encoded(
             ablation.settings,
             bitrate=ablation.bitrate,
             duration=ablation.duration,
-            keyframes="generated",
             side_tracks=False,
         ),
         ablation.steps,

@@ -70,11 +70,12 @@ def _conditions(ablation: Ablation) -> list[str]:
         f"{fit.keyframe_weight:g}, decay {fit.decay:g} a second, seed {fit.seed}, device {fit.device}. Each score is "
         "the mean / the mean of the worst 5 % of the measured pictures.",
         "",
-        f"Generator models to choose from: {digests}; {_versions()}.",
+        f"Generator models to choose from: {digests}; {versions()}.",
     ]
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Return the versions of what an experiment ran on, as a phrase."""
     found = []
     for name in ("hybridprompt", "torch", "numpy", "numba", "av"):
         try:

@@ -23,6 +23,7 @@ app = typer.Typer(
     \b
     Examples:
       hyp bench ablation clips/*.mp4    what fitting prompts gives, variant by variant
+      hyp bench settings clips/*.mp4    what settings of the encoder give, one change at a time
     """,
 )
 
@@ -91,6 +92,7 @@ def ablation(
     settings = EncoderSettings(
         bitrate=rate,
         preset=preset,
+        keyframes="generated",
         size=coded,  # type: ignore[arg-type]  # checked by the settings
         fit_settings=FitSettings(rounds=rounds, device=device, seed=seed),
     )
@@ -111,6 +113,74 @@ def ablation(
     with Progress("Ablation", enabled=not quiet) as progress:
         run_ablation(clips, plan, variants=wanted, cache=cache, progress=progress.update, done=done)
     print(out / "ablation.md")
+
+
+@app.command("settings")
+def settings(
+    clips: Annotated[list[Path], typer.Argument(help="Videos to run it on.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--try",
+            metavar="NAME=VALUE",
+            help="A change to try, several times: a parameter of x264, keyframe-interval or prompt-share. "
+            "[default: a list of both]",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(help="Changes to take at most, one on top of the other.", min=1)
+    ] = 1,
+    bitrate: Annotated[str, typer.Option(help="Rate of every file, all bytes counted.")] = "200k",
+    duration: Annotated[str, typer.Option(help="Take this much of each clip.")] = "4",
+    preset: Annotated[str, typer.Option(help="Effort of the encoder: fast, medium or slow.")] = (
+        "medium"
+    ),
+    every: Annotated[
+        int | None, typer.Option(help="Take LPIPS on every n-th picture.", min=1)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the page.")] = Path("docs/results"),
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),
+    ] = None,
+    lpips: LpipsFolder = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Search for settings of the encoder that look better at equal rate.
+
+    Encodes each clip as it is and with each change, at one coded size; judges by the mean of LPIPS-alex and
+    LPIPS-squeeze, whose weights it needs. Writes settings.md. What is done already is kept.
+
+    \b
+    Examples:
+      hyp bench settings clips/*.mp4
+      hyp bench settings a.mp4 --try deblock=0,0 --try aq-strength=0.5 --rounds 2 --out results
+    """
+    for clip in clips:
+        check_input(clip)
+    rate, length = values.bit_rate(bitrate), values.seconds(duration, "--duration")
+
+    from refcodec.ablation import Ablation
+    from refcodec.ablation.settings_page import write_search
+    from refcodec.ablation.settings_search import TRIED, SearchRound, search_settings
+    from refcodec.encoder import EncoderSettings
+    from refcodec.metrics.lpips_weights import ABSENT, find_judges
+
+    if not find_judges(lpips):
+        raise errors.error("HYP-E-CLI-01", element="--lpips", value=None, detail=ABSENT)
+    start = EncoderSettings(bitrate=rate, preset=preset)
+    plan = Ablation(rate, float(length), 0, start, (), every, lpips)
+    command = " ".join(["hyp", *map(shlex.quote, _shown(sys.argv[1:]))])
+    out.mkdir(parents=True, exist_ok=True)
+
+    def done(found: list[SearchRound]) -> None:
+        write_search(found, plan, out, command)
+
+    with Progress("Settings", enabled=not quiet) as progress:
+        search_settings(
+            clips, plan, changes or TRIED, rounds, cache=cache, progress=progress.update, done=done
+        )
+    print(out / "settings.md")
 
 
 def _shown(arguments: list[str]) -> list[str]:

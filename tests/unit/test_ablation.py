@@ -23,7 +23,7 @@ PLAN = Ablation(
     duration=0.4,
     steps=2,
     settings=EncoderSettings(
-        bitrate=60_000, preset="fast", size=Fraction(1), workers=1,
+        bitrate=60_000, preset="fast", size=Fraction(1), workers=1, keyframes="generated",
         fit_settings=FitSettings(rounds=2, targets=2, sampled=1),
     ),
     peers=("x264",),
