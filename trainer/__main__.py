@@ -70,6 +70,9 @@ def score(
     lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
     bits_per_pixel: list[float] = typer.Option([0.1], help="Rates; may be given several times."),
     mode: str = typer.Option("quantised", help="float or quantised, for a run."),
+    refine: int = typer.Option(
+        0, help="Refine each prompt in so many steps, as hyp encode --refine does, for a model."
+    ),
     peers: str = typer.Option("all", help="Some of x264,x265,svtav1, or all, or none."),
     count: int = typer.Option(0, help="Only the first pictures."),
     threads: int = typer.Option(0, help="CPU threads, 0 for all."),
@@ -81,8 +84,12 @@ def score(
 
     if threads:
         torch.set_num_threads(threads)
+    refined = None
     if model:
         coder = shipped_coder(model)
+        refined = shipped_coder(model, refine, lpips) if refine else None
+    elif refine:
+        raise typer.BadParameter("only prompts of a model file are refined: name it with --model")
     else:
         coder = checkpoint_coder(load_averaged(run / "checkpoint.pt"), mode)
     groups = {"none": [], "all": list(STILL_PEERS)}
@@ -98,7 +105,7 @@ def score(
         print("|---" * (3 + len(names)) + "|")
         rows = []
         loaded = ((path.stem, read_any(path)) for path in paths)
-        for row in evaluate(coder, loaded, scorer, rate, names):
+        for row in evaluate(coder, loaded, scorer, rate, names, refined):
             rows.append(row)
             print(_line(row.picture, row.ours, [row.peers[n] for n in names]), flush=True)
         means = [mean([r.peers[n] for r in rows]) for n in names]

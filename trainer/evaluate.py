@@ -18,6 +18,10 @@ from trainer.lpips import LPIPS
 from trainer.networks import Generator
 from trainer.still_peers import PeerScores, Samples, Yuv, first_picture, peer
 
+_REFINED_PART = 0.82
+"""Bits of a refined prompt, of those of the plain one, before any is known."""
+_MOST_REFINED = 3
+
 Coder = Callable[[Yuv, int], tuple[float, Yuv]]
 """A still-picture coder: planes (y, u, v) and prompt_scale_index to bits and decoded planes."""
 
@@ -97,15 +101,20 @@ def checkpoint_coder(model: Generator, mode: str = "quantised") -> Coder:
     return run
 
 
-def shipped_coder(model_path: Path) -> Coder:
-    """Return the coder that the product runs: numpy analysis, real prompts, the integer decoder."""
-    from refcodec.encoder.prompts import Prompter
+def shipped_coder(model_path: Path | None, refine: int = 0, lpips: Path | None = None) -> Coder:
+    """Return the coder that the product runs, of a model file or the bundled model: numpy analysis, real prompts, the
+    integer decoder. Prompts are refined in `refine` steps by the LPIPS networks in the folder `lpips`."""
+    from refcodec.encoder.prompts import Prompter, Refinement
+    from refcodec.metrics.lpips_weights import find_judges
     from refcodec.picture import Picture
 
     prompter = Prompter(model_path)
+    refinement = Refinement(refine, find_judges(lpips)) if refine else None
 
     def run(picture: Yuv, q: int) -> tuple[float, Yuv]:
-        prompt = prompter.prompt(Picture(*picture), q)
+        prompt = prompter.prompt(
+            Picture(*(np.ascontiguousarray(plane) for plane in picture)), q, refinement
+        )
         out = prompt.picture
         return 8.0 * len(prompt.data), (out.y, out.u, out.v)
 
@@ -114,15 +123,48 @@ def shipped_coder(model_path: Path) -> Coder:
 
 def at_rate(coder: Coder, picture: Yuv, bits_per_pixel: float) -> tuple[float, Yuv]:
     """Return bits and planes at the scale index whose rate is the largest not above the target."""
+    return coder(picture, _index(coder, picture, bits_per_pixel * picture[0].size))
+
+
+def _index(coder: Coder, picture: Yuv, bits: float) -> int:
+    """Return the smallest prompt_scale_index with at most `bits` bits, 63 where there is none."""
     lo, hi = 0, 63
-    best = coder(picture, hi)
     while lo < hi:
         middle = (lo + hi) // 2
-        result = coder(picture, middle)
-        if result[0] <= bits_per_pixel * picture[0].size:
-            hi, best = middle, result
+        if coder(picture, middle)[0] <= bits:
+            hi = middle
         else:
             lo = middle + 1
+    return hi
+
+
+def at_rate_refined(
+    coder: Coder, refined: Coder, picture: Yuv, bits_per_pixel: float
+) -> tuple[float, Yuv]:
+    """Return bits and planes of the refined prompt with the largest rate found that is not above the target.
+
+    Refining is slow, and takes much the same part of the bits at neighbouring indices: the plain coder says at which
+    one to try next. Raises ValueError where no prompt is small enough.
+    """
+    goal = bits_per_pixel * picture[0].size
+    part = _REFINED_PART
+    best: tuple[float, Yuv] | None = None
+    tried: dict[int, float] = {}
+    while len(tried) < _MOST_REFINED or best is None:
+        q = _index(coder, picture, goal / part)
+        # Next to what was too large there may be nothing smaller by the plain coder's account.
+        while tried.get(q, 0.0) > goal:
+            q += 1
+        if q > 63:
+            raise ValueError(f"no prompt has at most {goal:.0f} bits")
+        if q in tried:
+            break
+        result = refined(picture, q)
+        tried[q] = result[0]
+        part = result[0] / coder(picture, q)[0]
+        if result[0] <= goal and (best is None or result[0] > best[0]):
+            best = result
+    assert best is not None
     return best
 
 
@@ -132,11 +174,16 @@ def evaluate(
     scorer: Scorer,
     bits_per_pixel: float,
     peers: Sequence[str],
+    refined: Coder | None = None,
 ) -> Iterator[Row]:
-    """Compare a coder, at no more than the given rate, with intra pictures of the peers at the rate."""
+    """Compare a coder, at no more than the given rate, with intra pictures of the peers at the rate; `refined` is the
+    same coder with prompts refined, and is compared in its place."""
     peer_scores = PeerScores(lambda a, b, bits: asdict(scorer.score(a, b, bits)))
     for name, picture in pictures:
-        bits, decoded = at_rate(coder, picture, bits_per_pixel)
+        if refined is None:
+            bits, decoded = at_rate(coder, picture, bits_per_pixel)
+        else:
+            bits, decoded = at_rate_refined(coder, refined, picture, bits_per_pixel)
         others = {n: Score(**peer_scores.of(picture, peer(n), bits_per_pixel)) for n in peers}
         yield Row(name, scorer.score(picture, decoded, bits), others)
 
