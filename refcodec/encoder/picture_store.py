@@ -24,11 +24,13 @@ LARGEST_ALLOWANCE = 16 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class StoredPictures:
-    """Pictures y || u || v of the grid of `size` in a file, in output order."""
+    """Pictures y || u || v of the grid of `size` in a file, in output order. lasting: whether they stay for the next
+    pass, so that what is made of them may too."""
 
     path: Path
     size: CodedSize
     count: int
+    lasting: bool = False
 
     def __iter__(self) -> Iterator[Picture]:
         with self.path.open("rb") as file:
@@ -65,12 +67,13 @@ class PictureStore:
         self._pictures: Iterator[SourcePicture] | None = None
         self._next = 0
         allowance = min(LARGEST_ALLOWANCE, shutil.disk_usage(folder).free // 2)
-        self.keeps_all = starts[-1] * size.picture_bytes <= allowance
+        # What is made of the pictures takes as much again.
+        self.keeps_all = 2 * starts[-1] * size.picture_bytes <= allowance
 
     def segment(self, number: int) -> StoredPictures:
         """Return the pictures of a segment, reading the source as far as needed."""
         begin, end = self._starts[number], self._starts[number + 1]
-        stored = StoredPictures(self._path(number), self._size, end - begin)
+        stored = StoredPictures(self._path(number), self._size, end - begin, self.keeps_all)
         if not stored.path.exists():
             self._read(number, begin)
         return stored
@@ -81,10 +84,13 @@ class PictureStore:
             self._path(number).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove all pictures and stop reading the source."""
+        """Remove all pictures, with what was made of them, and stop reading the source."""
         self._pictures = None
         for number in range(len(self._starts) - 1):
-            self._path(number).unlink(missing_ok=True)
+            path = self._path(number)
+            path.unlink(missing_ok=True)
+            for made in path.parent.glob(f"{path.stem}-*.carried"):
+                made.unlink(missing_ok=True)
 
     def _path(self, number: int) -> Path:
         size = self._size

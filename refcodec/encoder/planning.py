@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import isfinite
 from pathlib import Path
 
@@ -185,10 +186,12 @@ class Planner:
         for added in ((), effort.restless):
             guess = CrfGuess()
             for choice in choices:
+                trials = self._trials(
+                    bool(choice.generated), choice.share, choice.rung, numbers, bits_per_picture
+                )
                 trials = replace(
-                    self._trials(
-                        bool(choice.generated), choice.share, choice.rung, numbers, bits_per_picture
-                    ),
+                    trials,
+                    prompt=partial(self._carried, trials.prompt),
                     avc=self._manner(choice.rung, added),
                     thrift=1.0,
                     guess=guess,
@@ -202,6 +205,13 @@ class Planner:
         _, best, avc, first = min(found, key=lambda each: each[0])
         self._keep({best.rung})
         return best, avc, first
+
+    def _carried(
+        self, prompt: Callable[[CodedSize], PromptChoice | None], size: CodedSize
+    ) -> PromptChoice | None:
+        """Return the prompt choice for a coded size, with pictures behind it as the preset wants them."""
+        choice = prompt(size)
+        return None if choice is None else replace(choice, carried=self._settings.effort.carry)
 
     def _manner(self, rung: Fraction, added: tuple[tuple[str, str], ...]) -> AvcSettings:
         """Return the settings of x264 for the pictures, with overrides beside those of the preset."""
@@ -254,7 +264,11 @@ class Planner:
         prompt = self._prompt(size, choice.rung, choice.share)
         # Trials go without refinement: it costs more than they do.
         refinable = size.grid_width * size.grid_height <= LARGEST_REFINED
-        final = replace(prompt, refinement=self._context.refinement if refinable else None)
+        final = replace(
+            prompt,
+            refinement=self._context.refinement if refinable else None,
+            carried=self._settings.effort.carry,
+        )
         if self._settings.keyframes == "generated":
             return [final] * count
         # What is tried is decided already, with the settings that it is coded with.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from refcodec.encoder.avc_job import AvcSettings, CodedInterval, encode_interval
+from refcodec.encoder.block_motion import block_motion
+from refcodec.encoder.carried_texture import carried
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import Prompt, Refinement, prompter
 from refcodec.encoder.resizing import CodedSize
@@ -22,12 +25,14 @@ Kept = TypeVar("Kept")
 @dataclass(frozen=True, slots=True)
 class PromptChoice:
     """A generated keyframe: prompt_scale_index, the model (None: the bundled one), and how its latents are
-    refined, if at all; fitted: the file of a prompt that was fitted to its interval."""
+    refined, if at all; fitted: the file of a prompt that was fitted to its interval; carried: whether the pictures that
+    follow are asked to keep the texture of the keyframe."""
 
     prompt_scale_index: int
     model: Path | None
     refinement: Refinement | None = None
     fitted: Path | None = None
+    carried: bool = False
 
     @property
     def name(self) -> str:
@@ -91,7 +96,7 @@ def run_segment_job(job: SegmentJob) -> SegmentResult:
         name += f"-{job.prompt.name}"
     total = job.pictures.count + (prompt is not None)
     interval = encode_interval(
-        job.pictures,
+        wanted_pictures(job.pictures, job.pictures, avc.size, job.prompt, prompt),
         avc,
         job.crf,
         None if prompt is None else prompt.picture,
@@ -130,6 +135,33 @@ def make_prompt(
     )
 
 
+def wanted_pictures(
+    pictures: Sequence[Picture] | StoredPictures,
+    stored: StoredPictures,
+    size: CodedSize,
+    choice: PromptChoice | None,
+    prompt: Prompt | None,
+) -> Iterable[Picture]:
+    """Return what the pictures of a segment coded at `size` are asked to look like. Pictures that carry the keyframe's
+    texture are kept beside the `stored` ones, where these are kept from pass to pass."""
+    if choice is None or prompt is None or not choice.carried:
+        return pictures
+    if not stored.lasting:
+        return _carried(pictures, prompt)
+    place = stored.place(size, f"{choice.name}-{stored.count}.carried")
+    if not place.exists():
+        for older in place.parent.glob(stored.place(size, "*.carried").name):
+            older.unlink(missing_ok=True)
+        with _whole(place) as file:
+            for picture in _carried(pictures, prompt):
+                file.write(picture.tobytes())
+    return StoredPictures(place, size, stored.count)
+
+
+def _carried(pictures: Iterable[Picture], prompt: Prompt) -> Iterator[Picture]:
+    return carried(pictures, prompt.picture, block_motion(picture.y for picture in pictures))
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSizeJob:
     """Asks for the bits of a segment's prompt at each of some prompt_scale_index values."""
@@ -156,8 +188,14 @@ def _kept(path: Path, make: Callable[[], Kept]) -> Kept:
 
 def keep(path: Path, value: object) -> None:
     """Leave a result in a file for the jobs that come after."""
-    # Another worker may be at the same: whole files only.
+    with _whole(path) as file:
+        pickle.dump(value, file)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears when it is whole: another worker may be at the same."""
     partial = path.with_suffix(f".{os.getpid()}")
     with partial.open("wb") as file:
-        pickle.dump(value, file)
+        yield file
     partial.replace(path)

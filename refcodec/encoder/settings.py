@@ -51,6 +51,8 @@ class Preset:
     keyframe_pictures: int
     """Pictures of each segment at most that are coded both ways to choose its kind of keyframe: what a generated one
     gives fades, so the first pictures alone speak for it too much."""
+    carry: bool
+    """Ask the pictures behind a generated keyframe to keep its texture (docs/decisions/0020)."""
     refine: int
     """Steps of fitting each prompt to its keyframe, where torch and the weights of LPIPS are there."""
 
@@ -66,7 +68,9 @@ _RESTLESS = (("subme", "2"), ("trellis", "0"), ("deadzone-inter", "21"))
 _QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
-    "fast": Preset("fast", "veryfast", _QUICK, (), "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, 0),
+    "fast": Preset(
+        "fast", "veryfast", _QUICK, (), "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, False, 0
+    ),
     "medium": Preset(
         "medium",
         "medium",
@@ -79,6 +83,7 @@ PRESETS: dict[str, Preset] = {
         1,
         160,
         160,
+        True,
         0,
     ),
     "slow": Preset(
@@ -93,6 +98,7 @@ PRESETS: dict[str, Preset] = {
         3,
         200,
         200,
+        True,
         20,
     ),
 }

@@ -13,7 +13,7 @@ from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.perceptual_measure import Seen, distance, seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
-from refcodec.encoder.segment_job import PromptChoice, make_prompt
+from refcodec.encoder.segment_job import PromptChoice, make_prompt, wanted_pictures
 from refcodec.upscaling import Upscaler
 
 SCORED_PICTURES = 8
@@ -56,12 +56,15 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
     prompt = None
     if job.prompt is not None:
         prompt = make_prompt(job.pictures, size, lambda: pictures[0], job.prompt)
+    asked = wanted_pictures(pictures, job.pictures, size, job.prompt, prompt)
+    if not job.pictures.lasting:
+        asked = list(asked)
     hidden = 0 if prompt is None else 1
     wanted = _wanted(len(source), job.scored)
     reference = [_seen_source(job.pictures, job.width, job.height, number) for number in wanted]
     points = []
     for crf in job.crfs:
-        packets = encode_packets(pictures, avc, crf, None if prompt is None else prompt.picture)
+        packets = encode_packets(asked, avc, crf, None if prompt is None else prompt.picture)
         keyframe = job.thrift * packets[0].size if prompt is None else len(prompt.data)
         following = job.thrift * sum(packet.size for packet in packets[1:])
         size = job.keyframe_charge * keyframe + following
