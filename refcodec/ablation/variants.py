@@ -41,5 +41,9 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("a analysis", "the prompt of the analysis network", _analysis),
     Variant("b keyframe", "fitted to the keyframe alone, in all rounds", _keyframe),
     Variant("c joint", "fitted to the keyframe, then jointly with following pictures", _joint),
-    Variant("d joint tuned", "as c, following pictures coded with adaptive quantisation at half strength", _tuned),
+    Variant(
+        "d joint tuned",
+        "as c, following pictures coded with adaptive quantisation at half strength",
+        _tuned,
+    ),
 )

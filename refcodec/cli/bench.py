@@ -27,6 +27,19 @@ app = typer.Typer(
     """,
 )
 
+Clips = Annotated[list[Path], typer.Argument(help="Videos to run it on.")]
+Bitrate = Annotated[str, typer.Option(help="Rate of every file, all bytes counted.")]
+Duration = Annotated[str, typer.Option(help="Take this much of each clip.")]
+Effort = Annotated[
+    str, typer.Option("--preset", help="Effort of the encoder: fast, medium or slow.")
+]
+Every = Annotated[int | None, typer.Option(help="Take LPIPS on every n-th picture.", min=1)]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
 
 @app.callback()
 def bench() -> None:
@@ -36,18 +49,16 @@ def bench() -> None:
 
 @app.command("ablation")
 def ablation(
-    clips: Annotated[list[Path], typer.Argument(help="Videos to run it on.")],
-    bitrate: Annotated[str, typer.Option(help="Rate of every file, all bytes counted.")] = "200k",
-    duration: Annotated[str, typer.Option(help="Take this much of each clip.")] = "4",
+    clips: Clips,
+    bitrate: Bitrate = "200k",
+    duration: Duration = "4",
     fit: Annotated[
         int, typer.Option(metavar="STEPS", help="Steps in each round of a fit.", min=1)
     ] = 30,
     rounds: Annotated[int, typer.Option(help="Rounds of a fit at most.", min=1)] = 3,
     device: Annotated[str, typer.Option(help="Where torch fits: cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option(help="Of the fits.")] = 0,
-    preset: Annotated[str, typer.Option(help="Effort of the encoder: fast, medium or slow.")] = (
-        "medium"
-    ),
+    preset: Effort = "medium",
     size: Annotated[
         str, typer.Option(help="Coded size as a fraction of the source's, or auto.")
     ] = "auto",
@@ -55,18 +66,13 @@ def ablation(
     peers: Annotated[str, typer.Option(help="Codecs to encode with, or none.")] = (
         "x264,x265,vp9,svtav1"
     ),
-    every: Annotated[
-        int | None, typer.Option(help="Take LPIPS on every n-th picture.", min=1)
-    ] = None,
+    every: Every = None,
     out: Annotated[Path, typer.Option(help="Folder for the page and its figures.")] = Path(
         "docs/results"
     ),
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),
-    ] = None,
+    cache: Cache = None,
     lpips: LpipsFolder = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure what fitting prompts gives, to the keyframe alone and jointly with what follows.
 
@@ -117,7 +123,7 @@ def ablation(
 
 @app.command("settings")
 def settings(
-    clips: Annotated[list[Path], typer.Argument(help="Videos to run it on.")],
+    clips: Clips,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -130,21 +136,14 @@ def settings(
     rounds: Annotated[
         int, typer.Option(help="Changes to take at most, one on top of the other.", min=1)
     ] = 1,
-    bitrate: Annotated[str, typer.Option(help="Rate of every file, all bytes counted.")] = "200k",
-    duration: Annotated[str, typer.Option(help="Take this much of each clip.")] = "4",
-    preset: Annotated[str, typer.Option(help="Effort of the encoder: fast, medium or slow.")] = (
-        "medium"
-    ),
-    every: Annotated[
-        int | None, typer.Option(help="Take LPIPS on every n-th picture.", min=1)
-    ] = None,
+    bitrate: Bitrate = "200k",
+    duration: Duration = "4",
+    preset: Effort = "medium",
+    every: Every = None,
     out: Annotated[Path, typer.Option(help="Folder for the page.")] = Path("docs/results"),
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),
-    ] = None,
+    cache: Cache = None,
     lpips: LpipsFolder = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Search for settings of the encoder that look better at equal rate.
 
@@ -171,9 +170,9 @@ def settings(
     start = EncoderSettings(bitrate=rate, preset=preset)
     plan = Ablation(rate, float(length), 0, start, (), every, lpips)
     command = " ".join(["hyp", *map(shlex.quote, _shown(sys.argv[1:]))])
-    out.mkdir(parents=True, exist_ok=True)
 
     def done(found: list[SearchRound]) -> None:
+        out.mkdir(parents=True, exist_ok=True)
         write_search(found, plan, out, command)
 
     with Progress("Settings", enabled=not quiet) as progress:

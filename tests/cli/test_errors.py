@@ -165,3 +165,20 @@ def test_fit_options_that_are_none_are_refused(hyp: Hyp, tmp_path: Path, option:
     assert result.exit_code == 2
     assert "HYP-E-CLI-03" in result.stderr
     assert "keyframe_weight" in result.stderr
+
+
+def test_a_search_for_settings_refuses_before_it_encodes(
+    hyp: Hyp, tiny: TinyStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results"
+    monkeypatch.setattr("refcodec.metrics.lpips_weights.PROJECT_ROOT", tmp_path / "a" / "b")
+    monkeypatch.chdir(tmp_path / "models")
+    monkeypatch.delenv("HYP_LPIPS", raising=False)
+    result = hyp("bench", "settings", tiny.path, "--out", out)
+    assert result.exit_code == 2 and "HYP-E-CLI-01" in result.stderr and "LPIPS" in result.stderr
+    (tmp_path / "lpips_alex_v0.1.npz").write_bytes(b"")
+    monkeypatch.setenv("HYP_LPIPS", str(tmp_path))
+    for text in ("deblock", "prompt-share=x"):
+        result = hyp("bench", "settings", tiny.path, "--out", out, "--try", text, "--quiet")
+        assert result.exit_code == 2 and "HYP-E-CLI-03" in result.stderr
+    assert not out.exists()
