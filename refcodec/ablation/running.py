@@ -22,6 +22,7 @@ from refcodec.comparison.video import file_digest
 from refcodec.container.atomic import output_file
 from refcodec.encoder import encode
 from refcodec.encoder.prompts import usable_models
+from refcodec.encoder.sequence_encoder import WRITER_NAME
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.metrics.lpips_weights import find_judges
 
@@ -203,6 +204,8 @@ def _key(clip: Path, settings: EncoderSettings, model: bytes) -> str:
     lpips = settings.fit_settings.lpips
     about["fit_settings"]["lpips"] = [file_digest(file) for file in lpips]
     about |= {"source": file_digest(clip), "model": model.hex(), "x264": av.library_versions}
+    # What a preset means changes while the encoder is worked on.
+    about |= {"effort": asdict(settings.effort), "writer": WRITER_NAME}
     return f"{clip.stem}-{_digest(about)}"
 
 
