@@ -20,7 +20,8 @@ from trainer.still_peers import PeerScores, Samples, Yuv, first_picture, peer
 
 _REFINED_PART = 0.82
 """Bits of a refined prompt, of those of the plain one, before any is known."""
-_MOST_REFINED = 3
+_MOST_REFINED = 2
+"""Prompts that are refined to come near a rate, where the second one is small enough."""
 
 Coder = Callable[[Yuv, int], tuple[float, Yuv]]
 """A still-picture coder: planes (y, u, v) and prompt_scale_index to bits and decoded planes."""
