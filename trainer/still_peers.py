@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from refcodec.avc.nal import nal_units
 from refcodec.comparison.codecs import PEERS, PeerCodec
 from refcodec.comparison.encoding import default_cache
+from refcodec.comparison.scheduling import scheduling_kept
 
 Samples = NDArray[np.uint8]
 Yuv = tuple[Samples, Samples, Samples]
@@ -38,7 +39,8 @@ def intra_picture(picture: Yuv, codec: PeerCodec, quality: float) -> tuple[int, 
     encoder.bit_rate = 0
     encoder.gop_size = 1
     encoder.options = {**codec.options(quality, 1), "threads": "1"}
-    packets = [*encoder.encode(_frame(picture)), *encoder.encode(None)]
+    with scheduling_kept():
+        packets = [*encoder.encode(_frame(picture)), *encoder.encode(None)]
     decoder: Any = av.CodecContext.create(_DECODERS[codec.id], "r")
     frames = [f for p in packets for f in decoder.decode(p)] + list(decoder.decode(None))
     bits = 8 * sum(_picture_bytes(codec, bytes(p)) for p in packets)

@@ -15,6 +15,7 @@ import av
 
 from refcodec.comparison.codecs import PeerCodec
 from refcodec.comparison.frames import scaled, to_frame
+from refcodec.comparison.scheduling import scheduling_kept
 from refcodec.comparison.video import Clip
 
 THREADS = 2
@@ -47,7 +48,7 @@ def encode(clip: Clip, codec: PeerCodec, quality: float, rung: Fraction, cache: 
     if path.is_file():
         return path
     cache.mkdir(parents=True, exist_ok=True)
-    with _whole_or_not(path) as temporary, _quiet():
+    with _whole_or_not(path) as temporary, _quiet(), scheduling_kept():
         _write(temporary, clip, codec, options, width, height)
     return path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -26,6 +27,7 @@ from refcodec.comparison.crops import CropFinder
 from refcodec.comparison.facts import hyp_facts, media_facts
 from refcodec.comparison.frames import limited, to_frame, to_picture
 from refcodec.comparison.measuring import Follower
+from refcodec.comparison.scheduling import scheduling_kept
 from refcodec.comparison.search import MAXIMUM_TRIALS, closest, meet_rate
 from refcodec.comparison.video import Clip, TimedPicture, file_digest, read_pictures
 from refcodec.decoder import decode
@@ -536,3 +538,14 @@ def test_unknown_encoders_are_left_out_and_said(
     )
     assert [r.label for r in result.results] == ["x264"]
     assert any("x265 was left out" in note for note in result.notes)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="Linux only")
+def test_an_encoder_leaves_the_scheduling_as_it_was() -> None:
+    before = os.sched_getscheduler(0)
+    try:
+        with scheduling_kept():
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pytest.skip("only root may be real-time, so no encoder can be")
+    assert os.sched_getscheduler(0) == before
