@@ -28,9 +28,15 @@ _CAPTION = 16
 
 
 def write_report(
-    results: Sequence[ClipResult], ablation: Ablation, folder: Path, command: str
+    results: Sequence[ClipResult],
+    ablation: Ablation,
+    folder: Path,
+    command: str,
+    *,
+    close_ups: bool = True,
 ) -> Path:
-    """Write `ablation.md` into `folder` and its figures into `folder`/ablation; return the page's path."""
+    """Write `ablation.md` into `folder` and its figures into `folder`/ablation; return the page's path. close_ups: show
+    windows of the pictures."""
     figures = folder / "ablation"
     figures.mkdir(parents=True, exist_ok=True)
     lines = [
@@ -47,7 +53,7 @@ def write_report(
         *_comparisons(results),
     ]
     for result in results:
-        lines += ["", f"## {result.clip}", "", *_clip_section(result, figures)]
+        lines += ["", f"## {result.clip}", "", *_clip_section(result, figures, close_ups)]
     page = folder / "ablation.md"
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return page
@@ -165,7 +171,7 @@ def _found(result: ClipResult, label: str) -> float | None:
     return None
 
 
-def _clip_section(result: ClipResult, figures: Path) -> list[str]:
+def _clip_section(result: ClipResult, figures: Path, close_ups: bool) -> list[str]:
     comparison = result.comparison
     lines = _table(_rows(result))
     lines += ["", _thirds(result), ""]
@@ -175,13 +181,13 @@ def _clip_section(result: ClipResult, figures: Path) -> list[str]:
             (figures / name).write_text(_standalone(over_time(comparison, measure)), "utf-8")
             lines += [f"![{MEASURES[measure].label} of each picture](ablation/{name})", ""]
     name = f"{result.clip}-crops.webp"
-    if _close_ups(result, figures / name):
+    if close_ups and _close_ups(result, figures / name):
         lines += [f"![Close-ups of the source and of each codec](ablation/{name})", ""]
     for facts in result.variants:
         rate = facts.keyframe_rate / 1000
         notes = " ".join(facts.notes)
         lines.append(
-            f"- {facts.label}: prompts {rate:.1f} kbit/s, encoded in {facts.seconds:.0f} s. {notes}"
+            f"- {facts.label}: prompts {rate:.1f} kbit/s, encoded in {facts.seconds:.0f} s. {notes}".rstrip()
         )
     lines += [f"- {note}" for note in comparison.notes]
     return lines

@@ -67,6 +67,9 @@ def ablation(
         "x264,x265,vp9,svtav1"
     ),
     every: Every = None,
+    close_ups: Annotated[
+        bool, typer.Option(help="Show windows of the pictures, where these may be shown.")
+    ] = True,
     out: Annotated[Path, typer.Option(help="Folder for the page and its figures.")] = Path(
         "docs/results"
     ),
@@ -113,7 +116,7 @@ def ablation(
     def done(result: ClipResult) -> None:
         # after each clip, so that a run that is ended early leaves what it has
         found.append(result)
-        write_report(found, plan, out, command)
+        write_report(found, plan, out, command, close_ups=close_ups)
 
     out.mkdir(parents=True, exist_ok=True)
     with Progress("Ablation", enabled=not quiet) as progress:

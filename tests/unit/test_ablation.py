@@ -104,6 +104,9 @@ def test_the_page_says_what_was_found(result: ClipResult, tmp_path: Path) -> Non
                 assert figure.read_text().startswith("<svg xmlns=")
     assert text.count("](ablation/") >= 2
     assert "seed 0" in text and "torch" in text
+    bare = write_report([result], PLAN, tmp_path / "bare", "hyp", close_ups=False)
+    assert "crops" in text and "crops" not in bare.read_text()
+    assert not list(tmp_path.glob("bare/ablation/*.webp"))
 
 
 def test_no_variant_tells_of_another(result: ClipResult) -> None:
