@@ -33,8 +33,6 @@ from refcodec.encoder.trial import TrialJob, run_trial_job
 
 _FULL_SIZE = Fraction(1)
 _MOST_TRIED = 5
-_LATER_GAIN = 0.85
-"""Distance with generated keyframes whose prompts are refined or fitted, of that in trials, which go without."""
 LARGEST_REFINED = 1920 * 1088
 """Luma samples of a picture up to which prompts are refined: gradients take 1.5 kB a sample in each worker."""
 
@@ -50,8 +48,6 @@ class Planner:
         self._counts = context.survey.segment_pictures
         self._stores: dict[Fraction, PictureStore] = {}
         self._guess = CrfGuess()
-        later = context.fit is not None or context.refinement is not None
-        self._gain = _LATER_GAIN if later else 1.0
         self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
         self.rungs = rung_choice.candidates(self._about, context.settings)
         self._share = context.settings.prompt_share or DEFAULT_PROMPT_SHARE
@@ -255,7 +251,6 @@ class Planner:
             ),
             prompt=lambda size: self._prompt(size, start, share) if generated else None,
             thrift=effort.thrift,
-            gain=self._gain if generated else 1.0,
             guess=self._guess,
             pool=self._context.pool,
         )
@@ -299,7 +294,6 @@ class Planner:
                 tuple(clamped(crf + d) for d in (-2.0, 2.0)),
                 self._tried(number, effort.keyframe_pictures),
                 effort.thrift,
-                gain=self._gain if generated else 1.0,
             )
 
         def done(number: int) -> None:

@@ -82,8 +82,8 @@ class Trials(Protocol):
 class RungTrials:
     """Everything that the trials of a sequence need. pictures: gives those of a segment at full size; numbers:
     segments that are tried; bits_per_picture: what the rate allows, of it what is not charged left out; prompt:
-    the prompt choice for a coded size; keyframe_charge: by segment, as TrialJob has it; thrift, gain: likewise;
-    guess: what the trials of the content have in common."""
+    the prompt choice for a coded size; keyframe_charge: by segment, as TrialJob has it; thrift: likewise; guess:
+    what the trials of the content have in common."""
 
     about: SourceDescription
     pictures: Callable[[int], StoredPictures]
@@ -93,7 +93,6 @@ class RungTrials:
     prompt: Callable[[CodedSize], PromptChoice | None]
     keyframe_charge: Callable[[int], float]
     thrift: float
-    gain: float
     guess: CrfGuess
     pool: WorkerPool
     # Other trials, as `replace` makes them, begin without.
@@ -120,7 +119,7 @@ class RungTrials:
                 TrialJob(
                     self.pictures(number), self.about.width, self.about.height, rung,
                     self.avc, prompt, tried, self.keyframe_charge(number), self.thrift,
-                    max(2, round(SCORED_PICTURES / len(self.numbers))), self.gain,
+                    max(2, round(SCORED_PICTURES / len(self.numbers))),
                 )
                 for number, tried in crfs.items()
             ]  # fmt: skip

@@ -24,8 +24,7 @@ class TrialJob:
     """pictures: of the full size; width, height: presentation size; avc: its size is replaced by that of the
     rung; crfs: rate factors to try; keyframe_charge: the part of the keyframe's bits that counts, as a trial of
     some pictures of a segment must not bear a keyframe that serves all of them; thrift: bits of the encode for one
-    bit that x264 spends in a trial, where both look alike; scored: pictures that are measured; gain: the distance of
-    what is made of it later, of that in the trial."""
+    bit that x264 spends in a trial, where both look alike; scored: pictures that are measured."""
 
     pictures: StoredPictures
     width: int
@@ -37,7 +36,6 @@ class TrialJob:
     keyframe_charge: float
     thrift: float = 1.0
     scored: int = SCORED_PICTURES
-    gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,7 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
         keyframe = job.thrift * packets[0].size if prompt is None else len(prompt.data)
         following = job.thrift * sum(packet.size for packet in packets[1:])
         size = job.keyframe_charge * keyframe + following
-        found = job.gain * _distance(packets, hidden, job, reference)
-        points.append(TrialPoint(crf, 8.0 * size, found))
+        points.append(TrialPoint(crf, 8.0 * size, _distance(packets, hidden, job, reference)))
     return points
 
 

@@ -428,21 +428,3 @@ def test_trials_with_the_settings_themselves_choose_manner_and_kind(
     encode(source, tmp_path / "m.hyp", settings)
     assert used == [(generated if near else not generated, restless)]
     assert len(tried) == (4 if near else 2)
-
-
-@pytest.mark.parametrize("refine", [0, 1])
-def test_trials_know_that_prompts_will_be_refined(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refine: int
-) -> None:
-    pytest.importorskip("torch")
-    gains: dict[bool, float] = {}
-
-    def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
-        gains[trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None] = trials.gain
-        return 0.3, 30.0
-
-    monkeypatch.setattr(RungTrials, "measure", measure)
-    settings = fast(preset="medium", size=Fraction(1), keyframes="auto", shortest_interval=30)
-    encode(source, tmp_path / "m.hyp", settings.with_(refine=refine))
-    assert gains[False] == 1
-    assert (gains[True] < 1) == bool(refine)
