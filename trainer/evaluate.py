@@ -102,9 +102,9 @@ def checkpoint_coder(model: Generator, mode: str = "quantised") -> Coder:
     return run
 
 
-def shipped_coder(model_path: Path | None, refine: int = 0, lpips: Path | None = None) -> Coder:
-    """Return the coder that the product runs, of a model file or the bundled model: numpy analysis, real prompts, the
-    integer decoder. Prompts are refined in `refine` steps by the LPIPS networks in the folder `lpips`."""
+def shipped_coder(model_path: Path, refine: int = 0, lpips: Path | None = None) -> Coder:
+    """Return the coder that the product runs: numpy analysis, real prompts, the integer decoder. Prompts are refined in
+    `refine` steps by the LPIPS networks in the folder `lpips`."""
     from refcodec.encoder.prompts import Prompter, Refinement
     from refcodec.metrics.lpips_weights import find_judges
     from refcodec.picture import Picture

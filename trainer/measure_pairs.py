@@ -25,7 +25,7 @@ from refcodec.encoder.resizing import coded_size, frame_to_picture, to_grid
 from refcodec.encoder.settings import HIGHEST_CRF, LADDER, PRESETS
 from refcodec.metrics.colour import planes_to_rgb
 from refcodec.metrics.lpips import lpips
-from refcodec.metrics.lpips_layers import Net
+from refcodec.metrics.lpips_layers import NETS
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 from trainer.data import Pictures
@@ -36,7 +36,6 @@ COUNT = 10
 """Pictures of an interval."""
 _FASTEST = 6.0
 """Samples that a picture moves at most from one to the next."""
-NETS: tuple[Net, ...] = ("alex", "squeeze")
 _COLOUR = ColourDescription(1, 1, 1, False)
 _LOWEST_CRF, _LARGEST_INDEX = 22.0, 56
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from refcodec.ablation.markdown import table
 from refcodec.ablation.running import Ablation
 from refcodec.ablation.settings_search import JUDGES, PAYS, SearchRound, Tried
 from refcodec.ablation.writing import versions
@@ -41,13 +42,13 @@ def _on_top(each: SearchRound) -> str:
 def _table(found: SearchRound) -> list[str]:
     clips = list(dict.fromkeys(each.clip for each in found.tried))
     head = ["change", "mean", *clips]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     changes = dict.fromkeys(each.change for each in found.tried)
     for change in sorted(changes, key=found.mean_gain):
         cells = {each.clip: _cell(each) for each in found.tried if each.change == change}
-        row = [f"`{change}`", f"{100 * found.mean_gain(change):+.1f} %"]
-        lines.append("| " + " | ".join([*row, *(cells[clip] for clip in clips)]) + " |")
-    return lines
+        mean = f"{100 * found.mean_gain(change):+.1f} %"
+        rows.append([f"`{change}`", mean, *(cells[clip] for clip in clips)])
+    return table(head, rows)
 
 
 def _cell(tried: Tried) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from refcodec import errors
-from refcodec.ablation.running import Ablation, ClipResult, run_ablation
+from refcodec.ablation.running import METRICS, Ablation, ClipResult, run_ablation
 from refcodec.ablation.variants import Variant
 from refcodec.comparison.progress import Progress, silent
 from refcodec.encoder.settings import EncoderSettings
 
-MEASURES = ("lpips_alex", "lpips_squeeze", "psnr_y")
 JUDGES = ("lpips_alex", "lpips_squeeze")
 """Measures whose mean decides."""
 PAYS = 0.005
@@ -132,7 +131,7 @@ def _all(settings: EncoderSettings, changes: Sequence[str]) -> EncoderSettings:
 def _tried(result: ClipResult, changes: Sequence[str]) -> list[Tried]:
     measures = {
         each.label: {
-            name: summary.mean for name in MEASURES if (summary := each.summary(name)) is not None
+            name: summary.mean for name in METRICS if (summary := each.summary(name)) is not None
         }
         for each in result.comparison.results
     }

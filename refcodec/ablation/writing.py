@@ -13,6 +13,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
+from refcodec.ablation.markdown import table
 from refcodec.ablation.running import METRICS, Ablation, ClipResult
 from refcodec.ablation.variants import VARIANTS
 from refcodec.comparison.measures import MEASURES
@@ -134,7 +135,7 @@ def _means(results: Sequence[ClipResult]) -> list[tuple[str, str, str, Scores]]:
 def _table(rows: Sequence[tuple[str, str, str, Scores]]) -> list[str]:
     names = [name for name in METRICS if any(name in row[3] for row in rows)]
     head = ["", "kbit/s", "coded size", *(MEASURES[name].label for name in names)]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    cells_of = []
     for label, rate, size, scores in rows:
         cells = [label, rate, size]
         for name in names:
@@ -142,8 +143,8 @@ def _table(rows: Sequence[tuple[str, str, str, Scores]]) -> list[str]:
             measure = MEASURES[name]
             text = "" if pair is None else " / ".join(shown(measure, value) for value in pair)
             cells.append(text)
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        cells_of.append(cells)
+    return table(head, cells_of)
 
 
 def _comparisons(results: Sequence[ClipResult]) -> list[str]:
@@ -154,14 +155,14 @@ def _comparisons(results: Sequence[ClipResult]) -> list[str]:
     if len(present) > 2:
         steps.append((present[0], present[2]))
     head = ["LPIPS (Alex), change", *(result.clip for result in results)]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    cells_of = []
     for before, after in steps:
         cells = [f"{after} against {before}"]
         for result in results:
             a, b = (_found(result, label) for label in (before, after))
             cells.append("" if a is None or b is None else f"{100 * (b / a - 1):+.1f} %")
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        cells_of.append(cells)
+    return table(head, cells_of)
 
 
 def _found(result: ClipResult, label: str) -> float | None:

@@ -110,7 +110,7 @@ def ablation(
         raise errors.error("HYP-E-CLI-03", element="--variants", value=variants, allowed="abcd")
     chosen = () if peers == "none" else tuple(peers.split(","))
     plan = Ablation(rate, float(length), fit, settings, chosen, every, lpips)
-    command = " ".join(["hyp", *map(shlex.quote, _shown(sys.argv[1:]))])
+    command = _command()
     found: list[ClipResult] = []
 
     def done(result: ClipResult) -> None:
@@ -172,7 +172,7 @@ def settings(
         raise errors.error("HYP-E-CLI-01", element="--lpips", value=None, detail=ABSENT)
     start = EncoderSettings(bitrate=rate, preset=preset)
     plan = Ablation(rate, float(length), 0, start, (), every, lpips)
-    command = " ".join(["hyp", *map(shlex.quote, _shown(sys.argv[1:]))])
+    command = _command()
 
     def done(found: list[SearchRound]) -> None:
         out.mkdir(parents=True, exist_ok=True)
@@ -185,6 +185,7 @@ def settings(
     print(out / "settings.md")
 
 
-def _shown(arguments: list[str]) -> list[str]:
-    """Return arguments without the folders of files: they tell of a machine, not of the experiment."""
-    return [Path(each).name if "/" in each else each for each in arguments]
+def _command() -> str:
+    """Return the command that runs, files without their folders: they tell of a machine, not of the experiment."""
+    shown = (Path(each).name if "/" in each else each for each in sys.argv[1:])
+    return " ".join(["hyp", *map(shlex.quote, shown)])

@@ -87,13 +87,16 @@ def likeness(plane: UInt8, predicted: Int16) -> Int16:
     9 x 9 samples around it."""
     size = 2 * _RADIUS + 1
     sums = np.pad(np.abs(plane - predicted).astype(np.int32), _RADIUS, mode="edge")
-    for axis in (0, 1):
-        ends = np.insert(np.cumsum(sums, axis, dtype=np.int32), 0, 0, axis)
-        high, low = (np.take(ends, range(a, ends.shape[axis] - size + a), axis) for a in (size, 0))
-        sums = high - low
+    sums = _running_sums(_running_sums(sums, size).T, size).T
     area = size * size
     alike = (_OTHER * area - sums) * _ONE // ((_OTHER - _ALIKE) * area)
     return np.clip(alike, 0, _ONE).astype(np.int16)
+
+
+def _running_sums(values: Int32, size: int) -> Int32:
+    """Return the sums of each `size` rows that follow each other."""
+    ends = np.pad(np.cumsum(values, 0, dtype=np.int32), ((1, 0), (0, 0)))
+    return ends[size:] - ends[:-size]
 
 
 @njit(cache=True, nogil=True)
