@@ -22,6 +22,7 @@ from refcodec import errors
 from refcodec.avc.nal import nal_units
 from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.resizing import CodedSize, picture_to_frame
+from refcodec.encoder.sharpening import sharpened, strength_at
 from refcodec.picture import Picture
 
 NAL_SLICE, NAL_IDR, NAL_SPS, NAL_PPS = 1, 5, 7, 8
@@ -33,13 +34,15 @@ bytes on any machine and with any number of worker processes."""
 @dataclass(frozen=True, slots=True)
 class AvcSettings:
     """What is the same for all intervals of a sequence. rate: nominal pictures a second; overrides: x264
-    parameters that differ from the preset."""
+    parameters that differ from the preset; sharpening: the largest strength with which pictures are sharpened
+    where the keyframe is an ordinary one."""
 
     size: CodedSize
     rate: Fraction
     colour: ColourDescription
     x264_preset: str
     overrides: tuple[tuple[str, str], ...] = ()
+    sharpening: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,10 @@ def encode_packets(
     `progress` hears how many pictures are done; one that x264 has taken but not given back counts as half.
     """
     encoder = _open(settings, crf, generated is not None)
+    # A generated keyframe is sharp, and what follows is predicted from it.
+    strength = 0 if generated is not None else strength_at(settings.sharpening, crf)
     packets: list[Any] = []
-    for number, picture in enumerate(_inputs(pictures, generated)):
+    for number, picture in enumerate(_inputs(pictures, generated, strength)):
         frame = picture_to_frame(picture)
         frame.pts = number
         if number == 0:
@@ -135,10 +140,13 @@ def decode_packets(packets: Iterable[Any]) -> list[Any]:
     return frames + list(decoder.decode(None))
 
 
-def _inputs(pictures: Iterable[Picture], generated: Picture | None) -> Iterator[Picture]:
+def _inputs(
+    pictures: Iterable[Picture], generated: Picture | None, strength: int
+) -> Iterator[Picture]:
     if generated is not None:
         yield generated
-    yield from pictures
+    for picture in pictures:
+        yield sharpened(picture, strength)
 
 
 def x264_parameters(settings: AvcSettings, crf: float, hidden: bool) -> dict[str, str]:

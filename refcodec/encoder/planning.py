@@ -33,6 +33,10 @@ from refcodec.encoder.trial import TrialJob, run_trial_job
 
 _FULL_SIZE = Fraction(1)
 _MOST_TRIED = 5
+_RESTLESS_MUST_GAIN = 0.98
+"""The manner for content that moves must be better by more than the measure errs: it is the worse one elsewhere."""
+_FIT_GAINS = 0.95
+"""What a fit leaves of the distance behind a generated keyframe at least (docs/decisions/0021)."""
 LARGEST_REFINED = 1920 * 1088
 """Luma samples of a picture up to which prompts are refined: gradients take 1.5 kB a sample in each worker."""
 
@@ -179,11 +183,11 @@ class Planner:
         best = choices[0]
         if bits is None or best.distance is None or not effort.restless:
             self._keep({best.rung})
-            return best, self._manner(best.rung, ()), self.first_crf(best)
+            return best, self._manner(best.rung, False), self.first_crf(best)
         self._context.meter.stage("choosing how pictures are coded", 0.1)
         numbers, bits_per_picture = self._tried_segments(), self._bits_per_picture()
         found = []
-        for added in ((), effort.restless):
+        for restless in (False, True):
             guess = CrfGuess()
             for choice in choices:
                 trials = self._trials(
@@ -192,7 +196,7 @@ class Planner:
                 trials = replace(
                     trials,
                     prompt=partial(self._carried, trials.prompt),
-                    avc=self._manner(choice.rung, added),
+                    avc=self._manner(choice.rung, restless),
                     thrift=1.0,
                     guess=guess,
                 )
@@ -201,10 +205,15 @@ class Planner:
                     guess.learn(trials.bits_per_picture / self.size(choice.rung).samples, first)
                 distance, crf = trials.measure(choice.rung)
                 first = clamped(crf) if isfinite(distance) else first
-                found.append((distance, choice, trials.avc, first))
+                found.append((distance * self._worth(choice, restless), choice, trials.avc, first))
         _, best, avc, first = min(found, key=lambda each: each[0])
         self._keep({best.rung})
         return best, avc, first
+
+    def _worth(self, choice: RungChoice, restless: bool) -> float:
+        """Return what part of the measured distance of a choice counts."""
+        part = 1.0 if restless else _RESTLESS_MUST_GAIN
+        return part * _FIT_GAINS if choice.generated and self._context.fit is not None else part
 
     def _carried(
         self, prompt: Callable[[CodedSize], PromptChoice | None], size: CodedSize
@@ -213,11 +222,16 @@ class Planner:
         choice = prompt(size)
         return None if choice is None else replace(choice, carried=self._settings.effort.carry)
 
-    def _manner(self, rung: Fraction, added: tuple[tuple[str, str], ...]) -> AvcSettings:
-        """Return the settings of x264 for the pictures, with overrides beside those of the preset."""
+    def _manner(self, rung: Fraction, restless: bool) -> AvcSettings:
+        """Return how the pictures are coded: in the manner of the preset, or in that for content that moves."""
         effort = self._settings.effort
-        overrides = (*effort.overrides, *added, *self._settings.inter_options)
-        return self.avc(self.size(rung), effort.x264_preset, overrides)
+        overrides = (
+            *effort.overrides,
+            *(effort.restless if restless else ()),
+            *self._settings.inter_options,
+        )
+        avc = self.avc(self.size(rung), effort.x264_preset, overrides)
+        return replace(avc, sharpening=effort.sharpening if restless else 0)
 
     def _tried_segments(self) -> tuple[int, ...]:
         """Return which segments are tried: short ones in larger numbers, until they are as long as those at the

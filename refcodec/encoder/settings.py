@@ -37,6 +37,8 @@ class Preset:
     """x264 parameters that differ from its preset."""
     restless: tuple[tuple[str, str], ...]
     """Overrides that are tried beside those, in addition, for content that moves; empty: nothing is tried."""
+    sharpening: int
+    """With which strength pictures are sharpened in that manner, in 1/32 (docs/decisions/0021)."""
     trial_preset: str
     """x264 preset of the trial encodes that choose rung and keyframes."""
     trial_overrides: tuple[tuple[str, str], ...]
@@ -64,18 +66,20 @@ _FULL = (
     ("subme", "10"), ("trellis", "2"), ("deadzone-inter", "32"), ("deblock", "-2,-2"),
 )  # fmt: skip
 # Decisions by rate and distortion blur what moves (docs/decisions/0017).
-_RESTLESS = (("subme", "2"), ("trellis", "0"), ("deadzone-inter", "21"))
+_RESTLESS = (("subme", "2"), ("trellis", "0"), ("deadzone-inter", "21"), ("aq-mode", "3"))
+_SHARPENING = 19
 _QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "fast", "veryfast", _QUICK, (), "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, False, 0
+        "fast", "veryfast", _QUICK, (), 0, "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, False, 0
     ),
     "medium": Preset(
         "medium",
         "medium",
         (*_FULL, ("bframes", "5")),
         _RESTLESS,
+        _SHARPENING,
         "veryfast",
         _QUICK,
         0.8,
@@ -91,6 +95,7 @@ PRESETS: dict[str, Preset] = {
         "slower",
         (*_FULL, ("bframes", "8")),
         _RESTLESS,
+        _SHARPENING,
         "faster",
         _QUICK,
         0.8,

@@ -428,3 +428,67 @@ def test_trials_with_the_settings_themselves_choose_manner_and_kind(
     encode(source, tmp_path / "m.hyp", settings)
     assert used == [(generated if near else not generated, restless)]
     assert len(tried) == (4 if near else 2)
+
+
+class PlanKnownError(Exception):
+    """Ends an encode where its plan is known."""
+
+
+def planned(
+    source: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    distances: dict[tuple[bool, bool], float],
+    settings: EncoderSettings,
+) -> tuple[bool, AvcSettings]:
+    """Return whether the keyframe is generated, and how pictures are coded, where trials with the settings themselves
+    say `distances` by kind (generated) and manner (restless)."""
+    added = set(PRESETS["medium"].restless)
+
+    def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
+        kind = trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None
+        return distances[kind, added <= set(trials.avc.overrides)], 40.0
+
+    def ended(self: object, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
+        raise PlanKnownError(keyframes[0] is not None, avc)
+
+    monkeypatch.setattr(RungTrials, "measure", measure)
+    monkeypatch.setattr(SequenceEncoder, "__init__", ended)
+    with pytest.raises(PlanKnownError) as caught:
+        encode(source, target, settings)
+    generated, avc = caught.value.args
+    return generated, avc
+
+
+MEDIUM = {
+    "preset": "medium",
+    "size": Fraction(1),
+    "keyframes": "auto",
+    "shortest_interval": 30,
+    "bitrate": 200_000,
+}
+
+
+@pytest.mark.parametrize(("restless", "wins"), [(0.295, False), (0.285, True)])
+def test_manner_for_what_moves_must_win_clearly_and_sharpens(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restless: float, wins: bool
+) -> None:
+    distances = {(False, False): 0.3, (False, True): restless}
+    distances |= {(True, False): 0.9, (True, True): 0.9}
+    settings = EncoderSettings(**MEDIUM, workers=1)  # type: ignore[arg-type]
+    generated, avc = planned(source, tmp_path / "m.hyp", monkeypatch, distances, settings)
+    assert not generated
+    assert avc.sharpening == (PRESETS["medium"].sharpening if wins else 0)
+    assert (("subme", "2") in avc.overrides) == wins
+
+
+@pytest.mark.parametrize("fit", [0, 1])
+def test_what_is_going_to_be_fitted_may_measure_a_little_worse(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: int
+) -> None:
+    pytest.importorskip("torch")
+    distances = {(False, False): 0.3, (True, False): 0.31}
+    distances |= {(False, True): 0.9, (True, True): 0.9}
+    settings = EncoderSettings(**MEDIUM, workers=1, fit=fit)  # type: ignore[arg-type]
+    generated, _ = planned(source, tmp_path / "f.hyp", monkeypatch, distances, settings)
+    assert generated == (fit > 0)
