@@ -20,8 +20,10 @@ from trainer.still_peers import PeerScores, Samples, Yuv, first_picture, peer
 
 _REFINED_PART = 0.82
 """Bits of a refined prompt, of those of the plain one, before any is known."""
-_MOST_REFINED = 2
-"""Prompts that are refined to come near a rate, where the second one is small enough."""
+_MOST_REFINED = 4
+"""Prompts that are refined to come near a rate, where one of them is small enough."""
+_NEAR = 0.94
+"""Part of a rate from which a prompt is near it: indices are a twentieth apart."""
 
 Coder = Callable[[Yuv, int], tuple[float, Yuv]]
 """A still-picture coder: planes (y, u, v) and prompt_scale_index to bits and decoded planes."""
@@ -151,7 +153,7 @@ def at_rate_refined(
     part = _REFINED_PART
     best: tuple[float, Yuv] | None = None
     tried: dict[int, float] = {}
-    while len(tried) < _MOST_REFINED or best is None:
+    while best is None or (best[0] < _NEAR * goal and len(tried) < _MOST_REFINED):
         q = _index(coder, picture, goal / part)
         # Next to what was too large there may be nothing smaller by the plain coder's account.
         while tried.get(q, 0.0) > goal:

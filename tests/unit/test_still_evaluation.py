@@ -34,8 +34,8 @@ def test_the_largest_rate_that_is_not_above(goal: float) -> None:
 def test_refined_prompts_come_near_in_few_trials(goal: float, part: float) -> None:
     calls: list[int] = []
     bits, _ = at_rate_refined(coder(), coder(part, calls), PICTURE, goal)
-    assert 0.8 * goal * 1000 < bits <= goal * 1000
-    assert len(calls) <= 3
+    assert 0.87 * goal * 1000 < bits <= goal * 1000
+    assert len(calls) <= 4
     assert len(calls) == len(set(calls))
 
 
