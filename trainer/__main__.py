@@ -101,7 +101,7 @@ def score(
     scorer = Scorer(lpips)
     for rate in bits_per_pixel:
         print(f"\nAt {rate:g} bit/pixel: LPIPS-alex / LPIPS-squeeze / PSNR-Y")
-        print(f"| picture | bit/pixel | ours | {' | '.join(names)} |")
+        print(f"| {' | '.join(('picture', 'bit/pixel', 'ours', *names))} |")
         print("|---" * (3 + len(names)) + "|")
         rows = []
         loaded = ((path.stem, read_any(path)) for path in paths)
