@@ -33,10 +33,11 @@ from refcodec.encoder.trial import TrialJob, run_trial_job
 
 _FULL_SIZE = Fraction(1)
 _MOST_TRIED = 5
-_RESTLESS_MUST_GAIN = 0.98
-"""The manner for content that moves must be better by more than the measure errs: it is the worse one elsewhere."""
-_FIT_GAINS = 0.95
-"""What a fit leaves of the distance behind a generated keyframe at least (docs/decisions/0021)."""
+_PLAIN_COUNTS = 0.98
+"""Part of a distance that counts in the manner of the preset: that for content that moves is worse elsewhere, so it
+must be better by more than the measure errs."""
+_FITTED_COUNTS = 0.95
+"""Part of a distance that counts behind a generated keyframe that is going to be fitted (docs/decisions/0021)."""
 LARGEST_REFINED = 1920 * 1088
 """Luma samples of a picture up to which prompts are refined: gradients take 1.5 kB a sample in each worker."""
 
@@ -205,15 +206,16 @@ class Planner:
                     guess.learn(trials.bits_per_picture / self.size(choice.rung).samples, first)
                 distance, crf = trials.measure(choice.rung)
                 first = clamped(crf) if isfinite(distance) else first
-                found.append((distance * self._worth(choice, restless), choice, trials.avc, first))
+                distance *= self._counted(choice, restless)
+                found.append((distance, choice, trials.avc, first))
         _, best, avc, first = min(found, key=lambda each: each[0])
         self._keep({best.rung})
         return best, avc, first
 
-    def _worth(self, choice: RungChoice, restless: bool) -> float:
+    def _counted(self, choice: RungChoice, restless: bool) -> float:
         """Return what part of the measured distance of a choice counts."""
-        part = 1.0 if restless else _RESTLESS_MUST_GAIN
-        return part * _FIT_GAINS if choice.generated and self._context.fit is not None else part
+        fitted = choice.generated and self._context.fit is not None
+        return (1.0 if restless else _PLAIN_COUNTS) * (_FITTED_COUNTS if fitted else 1.0)
 
     def _carried(
         self, prompt: Callable[[CodedSize], PromptChoice | None], size: CodedSize

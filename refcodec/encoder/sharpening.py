@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from refcodec.picture import Picture
-
-UInt8 = NDArray[np.uint8]
+from refcodec.picture import Picture, Plane
 
 ONE = 32
 """The strength that adds all of a sample's difference from its surroundings."""
-TAPS = (1, 4, 6, 4, 1)
-"""The surroundings: a binomial filter, rows and columns, of sum 256."""
+NOTHING_LOST, MUCH_LOST = 24.0, 36.0
+"""Rate factors up to which nothing is added, and from which all of the strength."""
 _SHIFT = 13  # 256 * ONE
 
 
 def strength_at(strength: int, crf: float) -> int:
     """Return the strength, of the largest one asked for, at a rate factor: where little is lost nothing is added."""
     return round(strength * min(1.0, max(0.0, (crf - NOTHING_LOST) / (MUCH_LOST - NOTHING_LOST))))
-
-
-NOTHING_LOST, MUCH_LOST = 24.0, 36.0
-"""Rate factors up to which nothing is added, and from which all of the strength."""
 
 
 def sharpened(picture: Picture, strength: int) -> Picture:
@@ -40,8 +33,9 @@ def sharpened(picture: Picture, strength: int) -> Picture:
 
 
 @njit(cache=True, nogil=True)
-def sharper(plane: UInt8, strength: int) -> UInt8:
-    """Return a plane (H, W) with the difference from its surroundings added, borders repeated, 0..255."""
+def sharper(plane: Plane, strength: int) -> Plane:
+    """Return a plane (H, W) with the difference from its surroundings added, borders repeated, 0..255. The surroundings
+    are weighed 1, 4, 6, 4, 1 down and right."""
     height, width = plane.shape
     result = np.empty((height, width), np.uint8)
     columns = np.empty(width + 4, np.int32)

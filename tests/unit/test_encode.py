@@ -85,6 +85,11 @@ def fast(**options: Any) -> EncoderSettings:
     return EncoderSettings(**values)
 
 
+def medium(**options: Any) -> EncoderSettings:
+    options |= {"preset": "medium", "size": Fraction(1), "keyframes": "auto"}
+    return fast(shortest_interval=30, **options)
+
+
 @pytest.mark.parametrize("keyframes", ["coded", "generated"])
 @pytest.mark.parametrize("bitrate", [120_000, 300_000])
 def test_total_rate_is_met_and_the_file_decodes(
@@ -424,8 +429,7 @@ def test_trials_with_the_settings_themselves_choose_manner_and_kind(
 
     monkeypatch.setattr(RungTrials, "measure", measure)
     monkeypatch.setattr(sys.modules[encode.__module__], "SequenceEncoder", Watched)
-    settings = fast(preset="medium", size=Fraction(1), keyframes="auto", shortest_interval=30)
-    encode(source, tmp_path / "m.hyp", settings)
+    encode(source, tmp_path / "m.hyp", medium())
     assert used == [(generated if near else not generated, restless)]
     assert len(tried) == (4 if near else 2)
 
@@ -460,23 +464,13 @@ def planned(
     return generated, avc
 
 
-MEDIUM = {
-    "preset": "medium",
-    "size": Fraction(1),
-    "keyframes": "auto",
-    "shortest_interval": 30,
-    "bitrate": 200_000,
-}
-
-
 @pytest.mark.parametrize(("restless", "wins"), [(0.295, False), (0.285, True)])
 def test_manner_for_what_moves_must_win_clearly_and_sharpens(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restless: float, wins: bool
 ) -> None:
     distances = {(False, False): 0.3, (False, True): restless}
     distances |= {(True, False): 0.9, (True, True): 0.9}
-    settings = EncoderSettings(**MEDIUM, workers=1)  # type: ignore[arg-type]
-    generated, avc = planned(source, tmp_path / "m.hyp", monkeypatch, distances, settings)
+    generated, avc = planned(source, tmp_path / "m.hyp", monkeypatch, distances, medium())
     assert not generated
     assert avc.sharpening == (PRESETS["medium"].sharpening if wins else 0)
     assert (("subme", "2") in avc.overrides) == wins
@@ -489,6 +483,5 @@ def test_what_is_going_to_be_fitted_may_measure_a_little_worse(
     pytest.importorskip("torch")
     distances = {(False, False): 0.3, (True, False): 0.31}
     distances |= {(False, True): 0.9, (True, True): 0.9}
-    settings = EncoderSettings(**MEDIUM, workers=1, fit=fit)  # type: ignore[arg-type]
-    generated, _ = planned(source, tmp_path / "f.hyp", monkeypatch, distances, settings)
+    generated, _ = planned(source, tmp_path / "f.hyp", monkeypatch, distances, medium(fit=fit))
     assert generated == (fit > 0)

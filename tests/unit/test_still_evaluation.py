@@ -35,7 +35,7 @@ def test_refined_prompts_come_near_in_few_trials(goal: float, part: float) -> No
     calls: list[int] = []
     bits, _ = at_rate_refined(coder(), coder(part, calls), PICTURE, goal)
     assert 0.87 * goal * 1000 < bits <= goal * 1000
-    assert len(calls) <= 4
+    assert len(calls) <= 3
     assert len(calls) == len(set(calls))
 
 
