@@ -18,7 +18,8 @@ from torch import Tensor
 from refcodec.fitting.feature_distance import FeatureNetwork
 from refcodec.metrics.analysis_features import WEIGHT
 from refcodec.twin.planes import Planes
-from trainer.measure_pairs import SIZE, Pairs
+from trainer.measure_pairs import Pairs
+from trainer.moving_pictures import SIZE
 
 FLOOR = 0.02
 """Added to both distances before their logarithms are compared."""

@@ -12,11 +12,8 @@ from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
 
-import av
 import numpy as np
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
-from PIL import Image
 
 from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.media_source import ColourDescription
@@ -29,13 +26,8 @@ from refcodec.metrics.lpips_layers import NETS
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 from trainer.data import Pictures
+from trainer.moving_pictures import COUNT, SIZE, moving_pictures
 
-SIZE = 256
-"""Width and height of the pictures of a pair."""
-COUNT = 10
-"""Pictures of an interval."""
-_FASTEST = 6.0
-"""Samples that a picture moves at most from one to the next."""
 _COLOUR = ColourDescription(1, 1, 1, False)
 _LOWEST_CRF, _LARGEST_INDEX = 22.0, 56
 
@@ -84,7 +76,7 @@ _pictures = lru_cache(maxsize=1)(Pictures)
 
 def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) -> list[Pairs]:
     rng = np.random.default_rng([seed, number])
-    pictures = _moving(_pictures(folder, cache), rng)
+    pictures = moving_pictures(_pictures(folder, cache), rng)
     rung = LADDER[rng.integers(len(LADDER))]
     size = coded_size(SIZE, SIZE, rung)
     scaled = [to_grid(picture, size) for picture in pictures]
@@ -114,43 +106,3 @@ def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) 
 
 def _samples(picture: Picture) -> NDArray[np.uint8]:
     return np.concatenate([plane.ravel() for plane in picture.planes])[None]
-
-
-def _moving(pictures: Pictures, rng: np.random.Generator) -> list[Picture]:
-    """Return COUNT pictures: a training picture that moves and grows, behind a disc of another one that moves too."""
-    behind, before = (_path(pictures, rng) for _ in range(2))
-    y, x = np.mgrid[:SIZE, :SIZE]
-    centre, speed = rng.uniform(0, SIZE, 2), rng.uniform(-_FASTEST, _FASTEST, 2)
-    radius = float(rng.uniform(0, SIZE / 3))
-    shown = []
-    for number, (back, front) in enumerate(zip(behind, before, strict=True)):
-        middle = centre + number * speed
-        inside = (x - middle[0]) ** 2 + (y - middle[1]) ** 2 < radius**2
-        shown.append(_to_picture(np.where(inside[..., None], front, back)))
-    return shown
-
-
-def _path(pictures: Pictures, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-    """Return COUNT crops (SIZE, SIZE, 3) along a path over one picture."""
-    picture = Image.fromarray(
-        np.asarray(pictures.items[rng.choice(len(pictures.items), p=pictures.weights)])
-    )
-    scale = float(np.exp(rng.uniform(0, np.log(min(picture.size) / SIZE))))
-    speed = rng.uniform(-1, 1, 2) * rng.choice([0.0, 1.0, _FASTEST])
-    growth = float(rng.choice([1.0, rng.uniform(0.99, 1.01)]))
-    room = np.array(picture.size) - scale * SIZE
-    place = rng.uniform(0, 1, 2) * np.maximum(room, 0)
-    crops = []
-    for number in range(COUNT):
-        side = scale * growth**number * SIZE
-        corner = np.clip(
-            place + number * scale * speed, 0, np.maximum(np.array(picture.size) - side, 0)
-        )
-        box = (*corner, *np.minimum(corner + side, picture.size))
-        crops.append(np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box)))
-    return crops
-
-
-def _to_picture(rgb: NDArray[np.uint8]) -> Picture:
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
-    return frame_to_picture(frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709))

@@ -19,7 +19,8 @@ from tests.unit.test_metrics import random_weights  # noqa: E402
 from tests.unit.test_trainer import textured  # noqa: E402
 from trainer import measure  # noqa: E402
 from trainer.__main__ import app  # noqa: E402
-from trainer.measure_pairs import SIZE, Pairs, joined, make_pairs  # noqa: E402
+from trainer.measure_pairs import Pairs, joined, make_pairs  # noqa: E402
+from trainer.moving_pictures import SIZE  # noqa: E402
 
 
 @pytest.fixture(scope="module")
