@@ -217,6 +217,40 @@ def pixel_shuffle(x: Any, r: int, out: Any) -> None:
 
 
 @_kernel
+def _runs_from_depth(x: Any, out: Any) -> None:
+    rows, width, r = x.shape
+    for row in range(rows):
+        for dy in range(r):
+            for column in range(width):
+                out[row * r + dy, column] = x[row, column, dy]
+
+
+@_kernel
+def _runs_to_depth(x: Any, out: Any) -> None:
+    rows, width, r = out.shape
+    for row in range(rows):
+        for dy in range(r):
+            for column in range(width):
+                out[row, column, dy] = x[row * r + dy, column]
+
+
+RUNS = {2: np.int32, 4: np.int64}
+"""Of one channel, r samples of a row stay together: as one integer of this type."""
+
+
+def pixel_shuffle_of_one(x: Any, r: int, out: Any) -> None:
+    """(#net.pixel_shuffle) As `pixel_shuffle` for one channel of output, contiguous arrays of int16, and r in RUNS."""
+    run = RUNS[r]
+    _runs_from_depth(x.view(run), out.reshape(out.shape[:2]).view(run))
+
+
+def space_to_depth_of_one(x: Any, r: int, out: Any) -> None:
+    """(#net.space_to_depth) As `space_to_depth` for one channel of input, contiguous arrays of int16, and r in RUNS."""
+    run = RUNS[r]
+    _runs_to_depth(x.reshape(x.shape[:2]).view(run), out.view(run))
+
+
+@_kernel
 def pixel_shuffle_grouped(x: Any, r: int, out: Any) -> None:
     """(#net.pixel_shuffle) As `pixel_shuffle` for channels in the order dy, dx, c, which makes it a copy of runs."""
     rows, width, channels = x.shape

@@ -284,16 +284,20 @@ class StripEvaluator:
             if node.op == "space_to_depth":
                 source = tensors[node.inputs[0]][first * node.factor : last * node.factor]
                 out = tensors[node.output][first:last]
-                kernels.space_to_depth(source, node.factor, out)
+                one = source.shape[2] == 1 and node.factor in kernels.RUNS
+                (kernels.space_to_depth_of_one if one else kernels.space_to_depth)(
+                    source, node.factor, out
+                )
             elif node.op == "pixel_shuffle":
                 r = node.factor
                 out = tensors[node.output][first * r : last * r]
-                shuffle = (
-                    kernels.pixel_shuffle_grouped
-                    if node.inputs[0] in self._grouped
-                    else kernels.pixel_shuffle
-                )
-                shuffle(rows_of(node.inputs[0]), r, out)
+                x = rows_of(node.inputs[0])
+                if channels == 1 and r in kernels.RUNS and x.dtype == np.int16:
+                    kernels.pixel_shuffle_of_one(x, r, out)
+                elif node.inputs[0] in self._grouped:
+                    kernels.pixel_shuffle_grouped(x, r, out)
+                else:
+                    kernels.pixel_shuffle(x, r, out)
             else:
                 shape = (last - first, width, channels)
                 if node.output in group.kept:
