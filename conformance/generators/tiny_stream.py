@@ -21,6 +21,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from conformance.generators.random_model import write_random_model
+from conformance.generators.random_restoration import write_random_restoration
 from refcodec.avc.nal import nal_units
 from refcodec.container import (
     AccessUnit,
@@ -68,13 +69,15 @@ def build(
     presentation: tuple[int, int] | None = None,
     full_range: bool = False,
     audio: bool = False,
+    restoration_gain: int = 0,
 ) -> TinyStream:
     """Write a HYP file of `segments` segments of `pictures` pictures each, coded at `width` x
     `height` (even, 16 or more) and presented at `presentation` (None: the same size).
 
     `generated` says for all segments or for each whether its keyframe is generated. With `audio`, a
     side track of 16-bit PCM is carried. The model is written next to the file, once, as
-    core-random.safetensors.
+    core-random.safetensors; with a `restoration_gain` a restoration network is, too, as
+    restoration-random.safetensors.
     """
     target = Path(path)
     modes = [generated] * segments if isinstance(generated, bool) else list(generated)
@@ -114,6 +117,11 @@ def build(
         )
         coded.append((unit, access_units, keyframe))
 
+    restoration_digest = b""
+    if restoration_gain:
+        restoration_digest = write_random_restoration(
+            target.parent / "restoration-random.safetensors", MODEL_SEED
+        )
     shown_width, shown_height = presentation or (width, height)
     header = SequenceHeader(
         level=1,
@@ -125,6 +133,8 @@ def build(
         transfer_characteristics=1,
         matrix_coefficients=1,
         full_range_flag=int(full_range),
+        restoration_gain=restoration_gain,
+        restoration_digest=restoration_digest,
         tick_numerator=1,
         tick_denominator=PICTURE_RATE,
         picture_duration=1,

@@ -67,6 +67,8 @@ def random_file(
         picture_duration=PICTURE_TICKS,
         generator_id=1,
         model_digest=source.randbytes(32),
+        restoration_gain=2,
+        restoration_digest=source.randbytes(32),
         parameter_sets=(source.randbytes(24), source.randbytes(5)),
     )
     writer.sequence_header(header)

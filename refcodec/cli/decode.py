@@ -45,7 +45,7 @@ def decode(
         typer.Option(help="Encoder of libavcodec. [default: FFV1 in mkv, x264 in mp4]"),
     ] = None,
     coded_size: Annotated[
-        bool, typer.Option("--coded-size", help="Leave out the upscaler.")
+        bool, typer.Option("--coded-size", help="Leave out the upscaler and restoration.")
     ] = False,
     start: Annotated[str, typer.Option(help="Begin here: seconds, m:ss or h:mm:ss.")] = "0",
     duration: Annotated[

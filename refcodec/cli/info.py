@@ -69,6 +69,12 @@ def _lines(found: FileInfo, segments: bool) -> list[str]:
             if found.generator_id
             else "none: every keyframe is coded",
         ),
+        (
+            "restoration",
+            f"gain {found.restoration_gain}, network {found.restoration_digest[:16]}"
+            if found.restoration_gain
+            else "none",
+        ),
     ]
     for track in found.tracks:
         kind = TRACK_KINDS[track.kind] if track.kind < len(TRACK_KINDS) else str(track.kind)

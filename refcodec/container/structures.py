@@ -50,7 +50,8 @@ KEYFRAME_CODED = 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceHeader:
     """(#syn.sequence_header) What holds for the whole file. `model_digest` is empty when
-    generator_id is 0; `parameter_sets` are NAL units without start code, the SPS first."""
+    generator_id is 0, `restoration_digest` when restoration_gain is 0; `parameter_sets` are NAL
+    units without start code, the SPS first."""
 
     version_major: int = 0
     version_minor: int = 1
@@ -64,12 +65,14 @@ class SequenceHeader:
     transfer_characteristics: int = 2
     matrix_coefficients: int = 2
     full_range_flag: int = 0
+    restoration_gain: int = 0
     tick_numerator: int
     tick_denominator: int
     picture_duration: int = 0
     inter_codec_id: int = 1
     generator_id: int = 0
     model_digest: Bytes = b""
+    restoration_digest: Bytes = b""
     parameter_sets: tuple[Bytes, ...]
 
     @property
@@ -208,12 +211,14 @@ def _sequence_header(values: _Values) -> SequenceHeader:
     return SequenceHeader(
         **plain,
         model_digest=values.get("model_digest", b""),
+        restoration_digest=values.get("restoration_digest", b""),
         parameter_sets=tuple(values["parameter_set"]),
     )
 
 
 _SEQUENCE_HEADER_NUMBERS = frozenset(SequenceHeader.__dataclass_fields__) - {
     "model_digest",
+    "restoration_digest",
     "parameter_sets",
 }
 
@@ -282,9 +287,11 @@ _READERS: dict[UnitType, Callable[[_Values], Content]] = {
 
 def _sequence_header_values(header: SequenceHeader) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(header, name) for name in _SEQUENCE_HEADER_NUMBERS}
-    values["reserved_zero_7bits"] = 0
+    values["reserved_zero_5bits"] = 0
     if header.generator_id:
         values["model_digest"] = header.model_digest
+    if header.restoration_gain:
+        values["restoration_digest"] = header.restoration_digest
     values["parameter_set_count"] = len(header.parameter_sets)
     values["parameter_set_size"] = [len(entry) for entry in header.parameter_sets]
     values["parameter_set"] = list(header.parameter_sets)

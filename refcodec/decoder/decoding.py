@@ -32,6 +32,7 @@ from refcodec.decoder.substrate import (
 )
 from refcodec.generator import GeneratorModel
 from refcodec.picture import Picture
+from refcodec.restoration import Restorer
 from refcodec.upscaling import Upscaler
 
 SEGMENTS_AHEAD = 2
@@ -52,7 +53,7 @@ class DecodedPicture:
 
 @dataclass(frozen=True, slots=True)
 class _Upscaling:
-    """What the upscaling threads get."""
+    """What the threads get that upscale and restore."""
 
     coded: CodedPicture
     time: Fraction
@@ -98,6 +99,7 @@ class Decoding(Iterator[DecodedPicture]):
         self._first: list[DecodedPicture] = []
         self._prefetch: Prefetch[PreparedSegment | TrackPackets] | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._restorer: Restorer | None = None
         self._pictures = self._run()
 
     # ------------------------------------------------------------------------- the iterator
@@ -185,6 +187,8 @@ class Decoding(Iterator[DecodedPicture]):
                 setup = SequenceSetup(
                     reader.sequence_header, self._model, self._memory, self._threads
                 )
+                if self._presentation:
+                    self._restorer = setup.restorer()
                 self._setup = setup
             if isinstance(item, TrackPackets):
                 if self.side_tracks:
@@ -261,10 +265,12 @@ class Decoding(Iterator[DecodedPicture]):
         report.segments += 1
 
     def _present(self, job: _Upscaling) -> DecodedPicture:
-        """(#dec.presentation) Upscale one picture; runs in the pool."""
+        """(#dec.presentation) Upscale and restore one picture; runs in the pool."""
         planes = job.coded.planes
         if self._presentation:
             picture = self._upscaler.upscale(planes)
+            if self._restorer is not None:
+                picture = self._restorer.restore(picture)
         else:
             picture = Picture(*(np.array(plane, order="C") for plane in planes))
         return DecodedPicture(picture, job.time, job.segment)
@@ -290,13 +296,13 @@ def decode(
     """(#dec.process) Decode a HYP file to pictures in output order.
 
     `source` is a path, the bytes of a file or a binary stream, also a pipe. `threads` (1 or more)
-    serve the H.264 decoder and the upscaler each. `presentation` False leaves out the upscaler.
+    serve the H.264 decoder and the upscaler each. `presentation` False leaves out the upscaler and restoration.
     `start` and `duration` (seconds) choose the pictures with start <= time < start + duration.
     `model` is the generator; without it the installed one that the file names. With `side_tracks`,
     `take_packets` delivers the packets of side tracks. `memory` bounds the bytes of pictures.
 
     Damage costs the segments that it lies in; `report` of the result tells. While iterating, raises
-    HYP-E-FILE-02 without a sequence header, HYP-E-SEQ-14, -16, -17 and HYP-E-LVL-09 when the file
+    HYP-E-FILE-02 without a sequence header, HYP-E-SEQ-14, -16, -17, -19 and HYP-E-LVL-09 when the file
     as a whole cannot be decoded; at once, HYP-E-FILE-01 when it is no HYP file and HYP-E-DEC-05
     for an unknown `backend`.
     """

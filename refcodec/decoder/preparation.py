@@ -13,9 +13,12 @@ from refcodec.avc.parameter_sets import ParameterSets, parse_parameter_sets
 from refcodec.container import Segment, SequenceHeader
 from refcodec.generator import GeneratorModel, bundled
 from refcodec.picture import Picture
+from refcodec.restoration import Restorer, find_restoration
 
 GENERATOR_BYTES = 64
 """Memory of the generator for each coded luma sample, at most."""
+RESTORATION_BYTES = 8
+"""Memory of restoration for each presented luma sample, at most, in each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class SequenceSetup:
         needed = coded * 3 * pictures // 2 + presented * 3 * (threads + 4) // 2
         if header.generator_id:
             needed += coded * GENERATOR_BYTES
+        if header.restoration_gain:
+            needed += presented * RESTORATION_BYTES * threads
         if needed > memory:
             raise errors.error(
                 "HYP-E-LVL-09",
@@ -94,6 +99,17 @@ class SequenceSetup:
                 value=needed,
                 allowed=f"at most {memory} bytes",
             )
+
+    def restorer(self) -> Restorer | None:
+        """(#dec.process) Return what restores the pictures, or None where they are left as they are.
+
+        Raises HYP-E-SEQ-19 when the network that the header asks for is not installed.
+        """
+        header = self.header
+        if not header.restoration_gain:
+            return None
+        model = find_restoration(bytes(header.restoration_digest))
+        return Restorer(model, header.restoration_gain)
 
     def model(self) -> GeneratorModel:
         """(#gen.model) Return the model that the header asks for, looked up once.

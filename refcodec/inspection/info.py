@@ -65,6 +65,8 @@ class FileInfo:
     colour: dict[str, int] = field(default_factory=dict)
     generator_id: int = 0
     model_digest: str = ""
+    restoration_gain: int = 0
+    restoration_digest: str = ""
     duration: float = 0.0
     pictures: int = 0
     segments: list[SegmentInfo] = field(default_factory=list)
@@ -146,6 +148,8 @@ def _header(found: FileInfo, header: SequenceHeader) -> None:
     }
     found.generator_id = header.generator_id
     found.model_digest = bytes(header.model_digest).hex()
+    found.restoration_gain = header.restoration_gain
+    found.restoration_digest = bytes(header.restoration_digest).hex()
 
 
 def _segment(keyframe: Keyframe, tick: Fraction, size: int) -> SegmentInfo:

@@ -13,6 +13,7 @@ from refcodec.container.source import Readable, open_source
 from refcodec.errors import HypError, error, for_requirement
 from refcodec.generator import GeneratorModel, bundled
 from refcodec.generator.model import GENERATOR_NAMES
+from refcodec.restoration import find_restoration
 from refcodec.validation.findings import ValidationReport
 from refcodec.validation.levels import LevelRules
 from refcodec.validation.slice_data import SliceDataRules
@@ -74,6 +75,7 @@ class _Validation:
         yield from self.slice_data.header(offset, header)
         if self.substrate.level_idc is not None:
             yield from self.levels.level_idc(offset, self.substrate.level_idc)
+        yield from self._restoration(offset, header)
         if header.generator_id == 0:
             return
         digest = bytes(header.model_digest)
@@ -98,6 +100,23 @@ class _Validation:
             )
             return
         yield from self.levels.cost(offset, self._model.cost)
+
+    @staticmethod
+    def _restoration(offset: int, header: SequenceHeader) -> Iterator[HypError]:
+        """(#sem.sequence_header.restoration_digest) The network shall be one that is known."""
+        if not header.restoration_gain:
+            return
+        digest = bytes(header.restoration_digest)
+        try:
+            find_restoration(digest)
+        except HypError as fault:
+            yield for_requirement(
+                "HYP-SEQ-019",
+                bit_offset=8 * offset,
+                element="restoration_digest",
+                value=digest,
+                detail=f"{fault.id}.",
+            )
 
     def _prompt(self, offset: int, keyframe: Keyframe) -> Iterator[HypError]:
         """(#sem.keyframe.prompt_data) Decode the prompt; it shall use exactly its bytes."""

@@ -46,6 +46,7 @@ AREAS = {
     "GEN": "Generator",
     "INJ": "Injection",
     "UPS": "Upscaling",
+    "RST": "Restoration",
     "DEC": "Decoder",
     "IN": "Input media",
     "OUT": "Output",

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conformance.generators.random_restoration import write_random_restoration
 from refcodec.container import Segment, open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, encode
 from refcodec.encoder.prompts import prompter
 from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents
+from refcodec.restoration import Restorer, load_restoration
+from refcodec.upscaling import Upscaler
 from tests.unit.test_encode import HEIGHT, WIDTH, write_source
 
 torch = pytest.importorskip("torch")
@@ -70,6 +73,27 @@ def test_samples_are_those_of_the_decoder(coded: Coded) -> None:
     for planes, picture in zip(pictures.values(), (each.picture for each in shown), strict=True):
         for plane, samples in zip(planes, (picture.y, picture.u, picture.v), strict=True):
             np.testing.assert_array_equal(plane.numpy(), samples)
+
+
+@pytest.mark.parametrize("size", [(WIDTH, HEIGHT), (WIDTH - 1, HEIGHT - 1)])
+def test_restored_samples_are_those_of_the_decoder(
+    coded: Coded, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path, recording, latents, q = coded
+    write_random_restoration(tmp_path / "restoration.safetensors", 4)
+    model = load_restoration(tmp_path / "restoration.safetensors")
+    chain = ChainTwin(
+        prompter(None).model, q, latents, recording, size, restoration=(model, 3), places=[3]
+    )
+    values = start(latents).requires_grad_()
+    _, pictures = chain(values)
+    coded_picture = list(decode(path, presentation=False))[3].picture
+    upscaler = Upscaler(coded_picture.width, coded_picture.height, *size)
+    expected = Restorer(model, 3).restore(upscaler.upscale(coded_picture.planes))
+    for plane, samples in zip(pictures[3], expected.planes, strict=True):
+        np.testing.assert_array_equal(plane.detach().numpy(), samples)
+    (gradient,) = torch.autograd.grad(pictures[3].y.mean(), values)
+    assert float(gradient.abs().max()) > 0
 
 
 def test_following_pictures_have_derivatives_with_respect_to_the_latents(coded: Coded) -> None:

@@ -245,6 +245,7 @@ BREACHES: dict[str, list[Callable[[Contents], Contents]]] = {
     "HYP-SEQ-024": [all_headers(matrix_coefficients=9), all_headers(full_range_flag=1)],
     "HYP-SEQ-014": [all_headers(generator_id=77)],
     "HYP-SEQ-015": [all_headers(model_digest=bytes(32))],
+    "HYP-SEQ-019": [all_headers(restoration_gain=1, restoration_digest=bytes(32))],
     "HYP-AVC-001": [
         with_sps(
             pic_order_cnt_type=1,
