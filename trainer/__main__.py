@@ -203,5 +203,56 @@ def measure(
     training.save(network, out)
 
 
+@app.command()
+def restoration(
+    config: Path = typer.Argument(
+        Path("trainer/configs/restoration.toml"), help="Settings of the training."
+    ),
+    pairs: Path = typer.Option(
+        Path("runs/restoration/pairs.npz"),
+        help="Pairs to train on; made first where there are none.",
+    ),
+    intervals: int = typer.Option(500, help="Coded intervals to make pairs of, three of each."),
+    pictures: Path = typer.Option(
+        Path("../shared/data/images/train"), help="Folder of training pictures."
+    ),
+    lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
+    out: Path = typer.Option(
+        Path("refcodec/models/restoration.safetensors"), help="Model file to write."
+    ),
+    workers: int = typer.Option(2, help="Processes that make pairs, and threads that train."),
+) -> None:
+    """Train a restoration network on encodes of training pictures; the last tenth of them is measured only."""
+    import tomllib
+
+    from rich.progress import track
+
+    from refcodec.metrics.lpips_layers import NETS
+    from refcodec.restoration import load_restoration
+    from trainer import restoration as training
+    from trainer.lpips import LPIPS
+    from trainer.restoration_pairs import load_pairs, make_restoration_pairs, save_pairs
+
+    if not pairs.exists():
+        made = make_restoration_pairs(pictures, pairs.parent / "train.rgb", intervals, 1, workers)
+        save_pairs([pair for few in track(made, "Making pairs", intervals) for pair in few], pairs)
+    known = load_pairs(pairs)
+    settings = training.RestorationTraining(**tomllib.loads(config.read_text()))
+    held_back = known[-max(1, len(known) // 10) :]
+    nets = [LPIPS(lpips / f"lpips_{net}_v0.1.npz", net) for net in NETS]
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(workers)
+    network = training.RestorationNetwork(settings.factor, settings.widths)
+
+    def report(step: int, loss: float, elapsed: float) -> None:
+        if step % 100 == 0 or step == settings.steps:
+            print(f"step {step}: loss {loss:.4f}, {elapsed:.0f} s", flush=True)
+
+    training.train(network, known[: -len(held_back)], nets, settings, report)
+    print(training.export(network, out).hex())
+    for gain, row in enumerate(training.scores(load_restoration(out), held_back, nets)):
+        print(f"gain {gain}: " + ", ".join(f"{n} {d:.4f}" for n, d in zip(NETS, row, strict=True)))
+
+
 if __name__ == "__main__":
     app()

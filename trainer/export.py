@@ -125,6 +125,10 @@ class GraphBuilder:
         """Write a depth-to-space node."""
         return self._emit("pixel_shuffle", [x], x.channels // (r * r), x.range, factor=r)
 
+    def space_to_depth(self, x: Value, r: int) -> Value:
+        """Write a space-to-depth node."""
+        return self._emit("space_to_depth", [x], x.channels * r * r, x.range, factor=r)
+
     def crop_like(self, x: Value, like: Value) -> Value:
         """Write a crop."""
         return self._emit("crop_like", [x, like], x.channels, x.range)

@@ -83,6 +83,7 @@ class Executor(Protocol):
     def concat(self, values: Sequence[Value]) -> Value: ...
     def gather(self, x: Value, index: Sequence[int]) -> Value: ...
     def pixel_shuffle(self, x: Value, r: int) -> Value: ...
+    def space_to_depth(self, x: Value, r: int) -> Value: ...
     def crop_like(self, x: Value, like: Value) -> Value: ...
 
 
@@ -175,6 +176,10 @@ class TorchExecutor:
     def pixel_shuffle(self, x: Value, r: int) -> Value:
         """Depth to space."""
         return Value(F.pixel_shuffle(x.data, r), x.channels // (r * r), x.range)
+
+    def space_to_depth(self, x: Value, r: int) -> Value:
+        """Space to depth."""
+        return Value(F.pixel_unshuffle(x.data, r), x.channels * r * r, x.range)
 
     def crop_like(self, x: Value, like: Value) -> Value:
         """Crop at the right and bottom to the size of `like`."""
