@@ -77,6 +77,13 @@ def encode(
             "best. Needs torch; judges as --refine does. 0: off.",
         ),
     ] = 0,
+    restoration: Annotated[
+        str,
+        typer.Option(
+            help="How much of the detail that a small network finds decoders add to the pictures: 0 (none), 1, 2, 3; "
+            "auto measures."
+        ),
+    ] = "auto",
     fit_device: Annotated[
         str, typer.Option(help="Where torch fits: cpu, or cuda for a GPU.")
     ] = "cpu",
@@ -119,6 +126,7 @@ def encode(
     begin = values.seconds(start, "--start")
     length = values.seconds(duration, "--duration") if duration is not None else None
     interval = values.seconds(keyframe_interval, "--keyframe-interval")
+    gain = "auto" if restoration == "auto" else values.gain(restoration, "--restoration")
     coded = "auto" if size == "auto" else values.fraction(size, "--size")
 
     from refcodec.encoder import EncoderSettings
@@ -135,6 +143,7 @@ def encode(
         prompt_share=prompt_share,
         refine=refine,
         fit=fit,
+        restoration=gain,  # type: ignore[arg-type]  # checked by the settings
         fit_settings=_fit_settings(fit_option or [], fit_device),
         side_tracks=side_tracks,
         start=float(begin),
@@ -188,6 +197,8 @@ def _lines(report: EncodeReport) -> list[str]:
         ("side tracks", report.side_track_rate),
         ("overhead", report.overhead_rate),
     )
+    if report.restoration_gain:
+        coded += f", restored with gain {report.restoration_gain}"
     lines = [
         f"{report.target}: {report.size} bytes, {values.rate_text(report.rate)}{aim}",
         f"  {counted(report.picture_count, 'picture')}, {values.clock(report.duration)}, {shown} coded at {coded}",

@@ -58,6 +58,16 @@ def fraction(text: str, option: str) -> Fraction:
     raise _invalid(option, text, "a fraction in 0 < f <= 1: 1, 2/3, 1/2")
 
 
+def gain(text: str, option: str) -> int:
+    """Return the restoration_gain that `text` says: one digit.
+
+    Raises HYP-E-CLI-03 for anything else.
+    """
+    if text not in ("0", "1", "2", "3"):
+        raise _invalid(option, text, "auto, or 0 (none) to 3")
+    return int(text)
+
+
 def whole_number(text: str, option: str) -> int:
     """Return the number that `text` says, decimal or hexadecimal (0x…), not negative.
 

@@ -34,14 +34,15 @@ bytes on any machine and with any number of worker processes."""
 @dataclass(frozen=True, slots=True)
 class AvcSettings:
     """What is the same for all intervals of a sequence. rate: nominal pictures a second; overrides: x264
-    parameters that differ from the preset; sharpening: the largest strength with which pictures are sharpened
-    where the keyframe is an ordinary one."""
+    parameters that differ from the preset; where the keyframe is an ordinary one, behind_coded: those in addition,
+    and sharpening: the largest strength with which pictures are sharpened."""
 
     size: CodedSize
     rate: Fraction
     colour: ColourDescription
     x264_preset: str
     overrides: tuple[tuple[str, str], ...] = ()
+    behind_coded: tuple[tuple[str, str], ...] = ()
     sharpening: int = 0
 
 
@@ -182,7 +183,8 @@ def x264_parameters(settings: AvcSettings, crf: float, hidden: bool) -> dict[str
         parameters["asm"] = cpu
     if hidden:
         parameters["zones"] = "0,0,q=1"
-    return parameters | dict(settings.overrides)
+        return parameters | dict(settings.overrides)
+    return parameters | dict(settings.overrides) | dict(settings.behind_coded)
 
 
 @cache

@@ -24,6 +24,12 @@ from refcodec.encoder.progress import ProgressCallback, ProgressMeter
 from refcodec.encoder.prompts import Refinement, prompter
 from refcodec.encoder.rate_control import RateSearch
 from refcodec.encoder.report import EncodeReport, SegmentReport
+from refcodec.encoder.restoration_choice import (
+    RestorationJob,
+    best_gain,
+    run_restoration_job,
+    segment_file,
+)
 from refcodec.encoder.rung_choice import RungChoice
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
@@ -32,6 +38,7 @@ from refcodec.encoder.survey import Survey, survey_source
 from refcodec.fitting.settings import FitSettings
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import VARIABLE, file_name, find_judges
+from refcodec.restoration import find_restoration
 
 _MOST_SIDE_SHARE = 0.9
 _FILES = ", ".join(file_name(net) for net in NETS)
@@ -62,6 +69,7 @@ def encode(
     use_generator = _generator_usable(settings, notes)
     refinement = _refinement(settings, use_generator, notes)
     fit = _fit(settings, use_generator, notes)
+    settings = _restorable(settings, notes)
     try:
         with (
             output_file(target_path) as file,
@@ -125,6 +133,21 @@ def _generator_usable(settings: EncoderSettings, notes: list[str]) -> bool:
         notes.append(f"All keyframes are coded ones: {problem}")
         return False
     return True
+
+
+def _restorable(settings: EncoderSettings, notes: list[str]) -> EncoderSettings:
+    """Return settings under which pictures are restored only where the network for it is installed; raises what is
+    wrong with it where the user asked for a gain."""
+    if settings.restoration == 0:
+        return settings
+    try:
+        find_restoration()
+    except errors.HypError as problem:
+        if settings.restoration != "auto":
+            raise
+        notes.append(f"Pictures are not restored: {problem}")
+        return settings.with_(restoration=0)
+    return settings
 
 
 def _refinement(
@@ -248,7 +271,7 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
                 keyframes, encoder = coding.choices, coding.encoder
                 crf, results = coding.crf, coding.results
             index = next((k.prompt_scale_index for k in keyframes if k is not None), None)
-            plan = encoder.plan(results)
+            plan = _restored(context, planner, avc, encoder.plan(results), results)
             return _Sequence(results, plan, choice.rung, crf, index, encoder, report)
         smaller = [rung for rung in planner.rungs if rung < choice.rung]
         if not smaller:
@@ -259,6 +282,38 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
                 allowed=f"at least {encoder.smallest_rate:.0f} bit/s for this source",
             )
         choices = (RungChoice(smaller[0], None, share=choice.share),)
+
+
+def _restored(
+    context: EncodeContext,
+    planner: Planner,
+    avc: AvcSettings,
+    plan: FilePlan,
+    results: list[SegmentResult],
+) -> FilePlan:
+    """Return the plan with how pictures are to be restored: as the user wants, or by decodes of some segments. What
+    the encoder has sharpened is left as it is."""
+    gain = context.settings.restoration
+    if gain == "auto" and avc.sharpening:
+        gain = 0
+    if gain == "auto":
+        context.meter.stage("choosing restoration", 0.05)
+        about = context.source.description
+        jobs = [
+            RestorationJob(
+                segment_file(plan, number, results[number].load()),
+                pictures,
+                about.width,
+                about.height,
+            )
+            for number, pictures in planner.sampled()
+        ]
+        gain = best_gain(list(context.pool.run(run_restoration_job, jobs)))
+    if not gain:
+        return plan
+    digest = find_restoration().digest
+    header = replace(plan.header, restoration_gain=gain, restoration_digest=digest)
+    return replace(plan, header=header)
 
 
 def _fitted(
@@ -320,6 +375,7 @@ def _report(
         picture_count=survey.picture_count,
         coded_width=sequence.plan.header.coded_width,
         coded_height=sequence.plan.header.coded_height,
+        restoration_gain=sequence.plan.header.restoration_gain,
         presentation_width=about.width,
         presentation_height=about.height,
         rung=sequence.rung,

@@ -226,14 +226,22 @@ class Planner:
 
     def _manner(self, rung: Fraction, restless: bool) -> AvcSettings:
         """Return how the pictures are coded: in the manner of the preset, or in that for content that moves."""
-        effort = self._settings.effort
-        overrides = (
-            *effort.overrides,
-            *(effort.restless if restless else ()),
-            *self._settings.inter_options,
+        effort, options = self._settings.effort, self._settings.inter_options
+        manner = effort.restless if restless else ()
+        avc = self.avc(self.size(rung), effort.x264_preset, (*effort.overrides, *manner, *options))
+        return replace(
+            avc,
+            behind_coded=(*effort.behind_coded, *manner, *options),
+            sharpening=effort.sharpening if restless else 0,
         )
-        avc = self.avc(self.size(rung), effort.x264_preset, overrides)
-        return replace(avc, sharpening=effort.sharpening if restless else 0)
+
+    def sampled(self) -> list[tuple[int, StoredPictures]]:
+        """Return the numbers of some segments and their pictures of full size."""
+        numbers = self._tried_segments() or tuple(
+            keyframe_choice.sampled_segments(len(self._counts), 1)
+        )
+        store = self.store(_FULL_SIZE)
+        return [(number, store.segment(number)) for number in numbers]
 
     def _tried_segments(self) -> tuple[int, ...]:
         """Return which segments are tried: short ones in larger numbers, until they are as long as those at the

@@ -34,6 +34,7 @@ class EncodeReport:
     picture_count: int
     coded_width: int
     coded_height: int
+    restoration_gain: int
     presentation_width: int
     presentation_height: int
     rung: Fraction

@@ -10,9 +10,11 @@ from typing import Literal
 
 from refcodec import errors
 from refcodec.fitting.settings import FitSettings
+from refcodec.restoration import LARGEST_GAIN
 
 SizeChoice = Literal["auto"] | Fraction
 KeyframeChoice = Literal["auto", "generated", "coded"]
+RestorationChoice = Literal["auto"] | int
 
 LADDER: tuple[Fraction, ...] = (
     Fraction(1),
@@ -35,6 +37,8 @@ class Preset:
     x264_preset: str
     overrides: tuple[tuple[str, str], ...]
     """x264 parameters that differ from its preset."""
+    behind_coded: tuple[tuple[str, str], ...]
+    """Overrides behind ordinary keyframes, in addition."""
     restless: tuple[tuple[str, str], ...]
     """Overrides that are tried beside those, in addition, for content that moves; empty: nothing is tried."""
     sharpening: int
@@ -65,6 +69,9 @@ _FULL = (
     ("mbtree", "1"), ("rc-lookahead", "60"), ("b-adapt", "2"), ("ref", "6"), ("me", "umh"), ("merange", "24"),
     ("subme", "10"), ("trellis", "2"), ("deadzone-inter", "32"), ("deblock", "-2,-2"),
 )  # fmt: skip
+# What x264 puts in the place of detail costs bits that the picture needs where nothing generated has the
+# detail; behind generated keyframes less of it was worse (docs/decisions/0022).
+_BEHIND_CODED = (("psy-rd", "0.5,0"),)
 # Decisions by rate and distortion blur what moves (docs/decisions/0017).
 _RESTLESS = (("subme", "2"), ("trellis", "0"), ("deadzone-inter", "21"), ("aq-mode", "3"))
 _SHARPENING = 19  # of 32; more gains nothing further
@@ -72,12 +79,13 @@ _QUICK = (("mbtree", "1"), ("rc-lookahead", "30"), ("bframes", "3"))
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "fast", "veryfast", _QUICK, (), 0, "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, False, 0
+        "fast", "veryfast", _QUICK, (), (), 0, "veryfast", _QUICK, 1.0, 0.0, 0, 0, 48, False, 0
     ),
     "medium": Preset(
         "medium",
         "medium",
         (*_FULL, ("bframes", "5")),
+        _BEHIND_CODED,
         _RESTLESS,
         _SHARPENING,
         "veryfast",
@@ -94,6 +102,7 @@ PRESETS: dict[str, Preset] = {
         "slow",
         "slower",
         (*_FULL, ("bframes", "8")),
+        _BEHIND_CODED,
         _RESTLESS,
         _SHARPENING,
         "faster",
@@ -127,6 +136,8 @@ class EncoderSettings:
     fit: steps a round of fitting each prompt to its keyframe and the pictures that follow, 0 (none) to 10000;
         needs torch.
     fit_settings: how that is done; its `steps` are those of `fit`, and LPIPS is looked for where it names none.
+    restoration: "auto", by trial, or restoration_gain: how much of the detail that a network finds decoders add to
+        pictures, 0 (none) to 3.
     inter_options: x264 parameters of the pictures beside those of the preset, such as ("deblock", "-1,-1").
     side_tracks: carry the audio and subtitle tracks of the source.
     start, duration: part of the source in seconds; duration None: to its end.
@@ -146,6 +157,7 @@ class EncoderSettings:
     refine: int | None = None
     fit: int = 0
     fit_settings: FitSettings = field(default_factory=FitSettings)
+    restoration: RestorationChoice = "auto"
     inter_options: tuple[tuple[str, str], ...] = ()
     side_tracks: bool = True
     start: float = 0.0
@@ -176,6 +188,8 @@ class EncoderSettings:
             _refuse("refine", self.refine, "0..1000 steps")
         if not 0 <= self.fit <= 10_000:
             _refuse("fit", self.fit, "0..10000 steps")
+        if self.restoration != "auto" and self.restoration not in range(LARGEST_GAIN + 1):
+            _refuse("restoration", self.restoration, f"auto, or 0..{LARGEST_GAIN}")
         if not 0 <= self.start < 1e7:
             _refuse("start", self.start, "0 s or more")
         if self.duration is not None and not 0 < self.duration < 1e7:

@@ -1,4 +1,4 @@
-"""What x264 is given: pictures that are sharpened where they are coded coarsely behind an ordinary keyframe."""
+"""What x264 is given: parameters of its own behind an ordinary keyframe, sharper pictures where that codes coarsely."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refcodec.encoder.avc_job import AvcSettings, encode_packets
+from refcodec.encoder.avc_job import AvcSettings, encode_packets, x264_parameters
 from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.resizing import CodedSize
 from refcodec.encoder.sharpening import sharpened
@@ -43,3 +43,13 @@ def test_finely_coded_ones_and_those_behind_a_generated_keyframe_are_not(
     crf: float, generated: Picture | None
 ) -> None:
     assert stream(SHARP, crf, generated) == stream(PLAIN, crf, generated)
+
+
+def test_parameters_for_ordinary_keyframes_replace_those_of_all() -> None:
+    here = replace(PLAIN, overrides=(("qcomp", "0.8"), ("ref", "1")), behind_coded=(("ref", "2"),))
+    assert stream(here, 30.0) == stream(
+        replace(here, overrides=(("qcomp", "0.8"), ("ref", "2"))), 30.0
+    )
+    ordinary, generated = (x264_parameters(here, 30.0, hidden) for hidden in (False, True))
+    assert (ordinary["qcomp"], ordinary["ref"]) == ("0.8", "2")
+    assert (generated["qcomp"], generated["ref"]) == ("0.8", "1")

@@ -1,0 +1,63 @@
+"""How much of the detail that a network finds decoders are to add to pictures: by decodes of some segments."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from refcodec.decoder import decode
+from refcodec.encoder.assembly import FilePlan, write_file
+from refcodec.encoder.perceptual_measure import distance, seen
+from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.resizing import cropped
+from refcodec.encoder.segment_job import CodedSegment
+from refcodec.restoration import LARGEST_GAIN, Restorer, find_restoration
+
+SCORED_PICTURES = 8
+_COUNTED = (1.0, 1.03, 1.09, 1.15)
+"""Times the distance that counts, by restoration_gain: the measure likes more of it than LPIPS does
+(docs/decisions/0023)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestorationJob:
+    """data: a file of one segment; pictures: those of the source for it, of presentation size width x height."""
+
+    data: bytes
+    pictures: StoredPictures
+    width: int
+    height: int
+
+
+def segment_file(plan: FilePlan, number: int, segment: CodedSegment) -> bytes:
+    """Return a file that has nothing but segment `number` of a plan."""
+    alone = replace(plan, starts=plan.starts[number : number + 2], side_tracks=(), metadata=())
+    file = io.BytesIO()
+    write_file(file, alone, [segment], lambda _: iter(()))
+    return file.getvalue()
+
+
+def run_restoration_job(job: RestorationJob) -> list[float]:
+    """Return the mean distance of some pictures to the source for each restoration_gain from 0 on."""
+    count = job.pictures.count
+    step = max(1, count // SCORED_PICTURES)
+    wanted = range(step // 2, count, step)
+    restorers = [Restorer(find_restoration(), gain) for gain in range(1, LARGEST_GAIN + 1)]
+    total = [0.0] * (LARGEST_GAIN + 1)
+    with decode(job.data, backend="libav", threads=1) as pictures:
+        for number, decoded in enumerate(pictures):
+            if number not in wanted:
+                continue
+            source = seen(cropped(job.pictures.picture(number), job.width, job.height))
+            variants = [decoded.picture, *(each.restore(decoded.picture) for each in restorers)]
+            for gain, variant in enumerate(variants):
+                total[gain] += distance(source, seen(variant))
+    return [value / len(wanted) for value in total]
+
+
+def best_gain(distances: Sequence[Sequence[float]]) -> int:
+    """Return the restoration_gain that suits all segments, of which the distances for each gain are given."""
+    means = [sum(column) / len(distances) for column in zip(*distances, strict=True)]
+    counted = [factor * mean for factor, mean in zip(_COUNTED, means, strict=True)]
+    return min(range(len(counted)), key=lambda gain: counted[gain])

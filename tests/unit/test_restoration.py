@@ -1,0 +1,241 @@
+"""Restoration: equal to its plain counterpart, its networks checked and found, decoded, and chosen by the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from conformance.generators import tiny_stream
+from conformance.generators.random_restoration import random_network, write_random_restoration
+from refcodec import errors
+from refcodec.container import open_reader
+from refcodec.decoder import decode
+from refcodec.decoder.substrate import BACKENDS
+from refcodec.encoder import EncoderSettings, encode
+from refcodec.encoder.restoration_choice import best_gain
+from refcodec.intnet.backends import VECTOR, available
+from refcodec.intnet.graph import Network
+from refcodec.intnet.model_file import write_model_file
+from refcodec.intnet.random_graph import Builder
+from refcodec.picture import Picture
+from refcodec.restoration import RestorationModel, Restorer, find_restoration, load_restoration
+from refcodec.restoration.model import NETWORK
+from refcodec.upscaling import Upscaler
+from spec.build.example import load_model_dictionary
+from spec.model.restoration import restore
+from tests.unit.test_encode import write_source
+
+
+@cache
+def network_of(seed: int) -> tuple[RestorationModel, dict[str, Any]]:
+    """Return a random network, checked, and as the executable document takes it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "restoration.safetensors"
+        write_random_restoration(path, seed, (2, 4, 8)[seed])
+        return load_restoration(path), load_model_dictionary(path)["networks"][NETWORK]
+
+
+def picture_of(seed: int, width: int, height: int) -> Picture:
+    rng = np.random.default_rng(seed)
+    chroma = (-(-height // 2), -(-width // 2))
+    sizes = ((height, width), chroma, chroma)
+    return Picture(*(rng.integers(0, 256, size, np.uint8) for size in sizes))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    width=st.integers(1, 23),
+    height=st.integers(1, 23),
+    gain=st.integers(1, 3),
+    backend=st.sampled_from([n for n in available() if n in ("numpy", "numba", *VECTOR)]),
+)
+@example(seed=0, width=1, height=1, gain=3, backend="numba")
+@example(seed=0, width=23, height=2, gain=2, backend="numpy")
+def test_equals_the_plain_counterpart(
+    seed: int, width: int, height: int, gain: int, backend: str
+) -> None:
+    model, plain = network_of(seed % 3)
+    picture = picture_of(seed, width, height)
+    found = Restorer(model, gain, backend).restore(picture)
+    assert found.y.tolist() == restore(picture.y.tolist(), plain, gain)
+    assert found.u is picture.u
+    assert found.v is picture.v
+
+
+def test_gains_beyond_the_syntax_are_refused() -> None:
+    for gain in (0, 4):
+        with pytest.raises(ValueError, match=r"1\.\.3"):
+            Restorer(network_of(0)[0], gain)
+
+
+def changed_node(number: int, **changes: Any) -> Callable[[Network], Network]:
+    def change(network: Network) -> Network:
+        nodes = list(network.nodes)
+        nodes[number] = replace(nodes[number], **changes)
+        return replace(network, nodes=tuple(nodes))
+
+    return change
+
+
+def changed_input(**changes: Any) -> Callable[[Network], Network]:
+    return lambda network: replace(network, inputs=(replace(network.inputs[0], **changes),))
+
+
+DEFECTS: dict[str, tuple[str, Callable[[Network], Network]]] = {
+    "another input": ("HYP-E-NET-09", lambda n: renamed(n, "luma", "picture")),
+    "another output": ("HYP-E-NET-09", lambda n: renamed(n, "detail", "residual")),
+    "a narrow input": ("HYP-E-NET-09", changed_input(lo=-100)),
+    "detail of half the size": ("HYP-E-NET-09", lambda _: halved()),
+    "wide detail": (
+        "HYP-E-NET-09",
+        lambda n: changed_node(-1, hi=300)(changed_node(-2, hi=300)(n)),
+    ),
+    "too many multiplications": ("HYP-E-NET-08", lambda _: random_network(0, 24)),
+}
+
+
+def renamed(network: Network, old: str, new: str) -> Network:
+    def name(tensor: str) -> str:
+        return new if tensor == old else tensor
+
+    return replace(
+        network,
+        inputs=tuple(replace(item, name=name(item.name)) for item in network.inputs),
+        nodes=tuple(
+            replace(n, inputs=tuple(map(name, n.inputs)), output=name(n.output))
+            for n in network.nodes
+        ),
+        outputs=tuple(map(name, network.outputs)),
+        channels={name(tensor): count for tensor, count in network.channels.items()},
+    )
+
+
+def halved() -> Network:
+    builder = Builder(NETWORK, np.random.default_rng(0))
+    x = builder.shuffle("space_to_depth", builder.input("luma", 1, -128, 127), 2)
+    return builder.build([builder.conv("conv3x3", x, 1, -128, 127, name="detail")])
+
+
+@pytest.mark.parametrize(("error_id", "defect"), DEFECTS.values(), ids=DEFECTS)
+def test_each_defect_has_its_error(
+    tmp_path: Path, error_id: str, defect: Callable[[Network], Network]
+) -> None:
+    path = tmp_path / "restoration.safetensors"
+    write_model_file(path, NETWORK, {NETWORK: random_network(0)}, {}, {})
+    load_restoration(path)
+    write_model_file(path, NETWORK, {NETWORK: defect(random_network(0))}, {}, {})
+    with pytest.raises(errors.CLASSES[error_id]):
+        load_restoration(path)
+
+
+def test_a_generator_is_no_restoration_network() -> None:
+    from refcodec.generator.model import MODELS
+
+    with pytest.raises(errors.CLASSES["HYP-E-NET-09"]):
+        load_restoration(MODELS / "core.safetensors")
+
+
+def test_networks_are_found_by_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = write_random_restoration(tmp_path / "restoration-test.safetensors", 5)
+    with pytest.raises(errors.CLASSES["HYP-E-SEQ-19"]):
+        find_restoration(digest)
+    monkeypatch.setenv("HYP_MODELS", str(tmp_path))
+    assert find_restoration(digest).digest == digest
+    shipped = find_restoration()
+    assert find_restoration(shipped.digest) is shipped
+    (tmp_path / "restoration-broken.safetensors").write_bytes(b"not a model")
+    assert find_restoration(digest).digest == digest
+    with pytest.raises(errors.HypError) as found:
+        find_restoration(bytes(32))
+    assert found.value.source == str(tmp_path / "restoration-broken.safetensors")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("presentation", [(32, 32), (49, 33)])
+def test_decoded_pictures_are_restored_after_upscaling(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    presentation: tuple[int, int],
+) -> None:
+    stream = tiny_stream.build(
+        tmp_path / "tiny.hyp",
+        presentation=presentation,
+        generated=(True, False),
+        restoration_gain=2,
+    )
+    with pytest.raises(errors.CLASSES["HYP-E-SEQ-19"]):
+        list(decode(stream.path, model=stream.model, backend=backend))
+    coded = list(decode(stream.path, model=stream.model, backend=backend, presentation=False))
+    monkeypatch.setenv("HYP_MODELS", str(tmp_path))
+    shown = list(decode(stream.path, model=stream.model, backend=backend))
+    assert len(shown) == len(coded) == stream.picture_count
+    upscaler = Upscaler(32, 32, *presentation)
+    restorer = Restorer(load_restoration(tmp_path / "restoration-random.safetensors"), 2)
+    for ours, theirs in zip(shown, coded, strict=True):
+        upscaled = upscaler.upscale(theirs.picture.planes)
+        assert not ours.picture.same_as(upscaled)
+        assert ours.picture.same_as(restorer.restore(upscaled))
+
+
+@pytest.mark.parametrize(
+    ("distances", "gain"),
+    [
+        ([[0.5, 0.4, 0.3, 0.35]], 2),
+        ([[0.5, 0.4, 0.39, 0.39]], 1),
+        ([[0.5, 0.49, 0.495, 0.6]], 0),
+        ([[0.5, 0.4, 0.6, 0.7], [0.2, 0.35, 0.5, 0.6]], 0),
+        ([[0.5, 0.3, 0.6, 0.7], [0.2, 0.25, 0.5, 0.6]], 1),
+    ],
+)
+def test_gain_must_win_clearly_over_all_segments(distances: list[list[float]], gain: int) -> None:
+    assert best_gain(distances) == gain
+
+
+@pytest.mark.parametrize("wanted", [0, 3, "auto"])
+def test_encoder_writes_the_gain_that_was_asked_for_or_that_measures_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Any
+) -> None:
+    source = write_source(tmp_path / "source.mkv", count=6, cut=6)
+    monkeypatch.setattr(
+        import_module("refcodec.encoder.encode"),
+        "best_gain",
+        lambda distances: len(distances[0]) - 2,
+    )
+    report = encode(
+        source,
+        tmp_path / "coded.hyp",
+        EncoderSettings(bitrate=80_000, preset="fast", workers=1, restoration=wanted),
+    )
+    expected = 2 if wanted == "auto" else wanted
+    assert report.restoration_gain == expected
+    reader = open_reader(tmp_path / "coded.hyp")
+    try:
+        header = reader.sequence_header
+    finally:
+        reader.close()
+    assert header.restoration_gain == expected
+    assert bytes(header.restoration_digest) == (find_restoration().digest if expected else b"")
+
+
+def test_without_the_network_that_ships_nothing_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its absence is no reason to refuse an encode."""
+    source = write_source(tmp_path / "source.mkv", count=6, cut=6)
+    monkeypatch.setattr("refcodec.restoration.model.MODELS", tmp_path)
+    settings = EncoderSettings(bitrate=80_000, preset="fast", workers=1, keyframes="coded")
+    report = encode(source, tmp_path / "coded.hyp", settings)
+    assert report.restoration_gain == 0
+    assert any("restor" in note for note in report.notes)
