@@ -25,6 +25,7 @@ from refcodec.encoder.prompts import Refinement, prompter
 from refcodec.encoder.rate_control import RateSearch
 from refcodec.encoder.report import EncodeReport, SegmentReport
 from refcodec.encoder.restoration_choice import (
+    SMALLEST_RESTORED,
     RestorationJob,
     best_gain,
     run_restoration_job,
@@ -292,9 +293,11 @@ def _restored(
     results: list[SegmentResult],
 ) -> FilePlan:
     """Return the plan with how pictures are to be restored: as the user wants, or by decodes of some segments. What
-    the encoder has sharpened is left as it is."""
+    the encoder has sharpened is left as it is, and so are files that the digest of the network would make larger by
+    more than a little."""
     gain = context.settings.restoration
-    if gain == "auto" and avc.sharpening:
+    size = sum(result.pictures_size + result.prompt_size for result in results)
+    if gain == "auto" and (avc.sharpening or size < SMALLEST_RESTORED):
         gain = 0
     if gain == "auto":
         context.meter.stage("choosing restoration", 0.05)

@@ -188,9 +188,10 @@ class Planner:
         self._context.meter.stage("choosing how pictures are coded", 0.1)
         numbers, bits_per_picture = self._tried_segments(), self._bits_per_picture()
         found = []
+        # What one choice needs says little about another one with other keyframes and another size.
+        guesses = [CrfGuess() for _ in choices]
         for restless in (False, True):
-            guess = CrfGuess()
-            for choice in choices:
+            for choice, guess in zip(choices, guesses, strict=True):
                 trials = self._trials(
                     bool(choice.generated), choice.share, choice.rung, numbers, bits_per_picture
                 )

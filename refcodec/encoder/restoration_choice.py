@@ -15,6 +15,8 @@ from refcodec.encoder.segment_job import CodedSegment
 from refcodec.restoration import LARGEST_GAIN, Restorer, find_restoration
 
 SCORED_PICTURES = 8
+SMALLEST_RESTORED = 16_000
+"""Bytes of a file of which a digest is no part worth mentioning; it comes after the search for the rate."""
 _COUNTED = (1.0, 1.03, 1.09, 1.15)
 """Times the distance that counts, by restoration_gain: the measure likes more of it than LPIPS does
 (docs/decisions/0023)."""

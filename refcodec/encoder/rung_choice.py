@@ -147,7 +147,7 @@ class RungTrials:
         further: dict[int, tuple[float, ...]] = {}
         for number, known in points.items():
             ratios = [point.bits / self._bits(number) for point in known]
-            if min(ratios) > 1.25 or max(ratios) < 0.8:
+            if min(ratios) > _OVER_RATE or max(ratios) < 0.8:
                 crf = clamped(crf_at(known, self._bits(number)))
                 if all(abs(crf - point.crf) > 0.5 for point in known):
                     further[number] = (crf,)

@@ -208,11 +208,9 @@ def test_encoder_writes_the_gain_that_was_asked_for_or_that_measures_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Any
 ) -> None:
     source = write_source(tmp_path / "source.mkv", count=6, cut=6)
-    monkeypatch.setattr(
-        import_module("refcodec.encoder.encode"),
-        "best_gain",
-        lambda distances: len(distances[0]) - 2,
-    )
+    encoder = import_module("refcodec.encoder.encode")
+    monkeypatch.setattr(encoder, "SMALLEST_RESTORED", 100)
+    monkeypatch.setattr(encoder, "best_gain", lambda distances: len(distances[0]) - 2)
     report = encode(
         source,
         tmp_path / "coded.hyp",
@@ -227,6 +225,12 @@ def test_encoder_writes_the_gain_that_was_asked_for_or_that_measures_best(
         reader.close()
     assert header.restoration_gain == expected
     assert bytes(header.restoration_digest) == (find_restoration().digest if expected else b"")
+
+
+def test_small_files_are_not_made_larger_by_a_digest(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source.mkv", count=6, cut=6)
+    settings = EncoderSettings(bitrate=80_000, preset="fast", workers=1)
+    assert encode(source, tmp_path / "coded.hyp", settings).restoration_gain == 0
 
 
 def test_without_the_network_that_ships_nothing_is_restored(

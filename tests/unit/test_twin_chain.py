@@ -37,7 +37,7 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Coded:
     path = folder / "coded.hyp"
     settings = EncoderSettings(
         bitrate=80_000, preset="fast", keyframes="generated", size=Fraction(3, 4), workers=1,
-        side_tracks=False, model=MODELS / "core.safetensors",
+        side_tracks=False, model=MODELS / "core.safetensors", restoration=0,
     )  # fmt: skip
     encode(source, path, settings)
     reader = open_reader(path)
