@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.encoder.analysis import load_analyser
-from refcodec.generator.model import MODELS
+from refcodec.intnet.installed import MODELS
 from refcodec.metrics.analysis_features import NORM_FLOOR, SCALE_INDEX, WEIGHT, WEIGHTS
 from refcodec.picture import Picture
 

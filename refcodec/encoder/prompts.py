@@ -16,8 +16,8 @@ from refcodec.fitting.case import FitCase
 from refcodec.fitting.settings import FitSettings
 from refcodec.fitting.trade import Trade
 from refcodec.generator import GeneratorModel
-from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents, settle
+from refcodec.intnet.installed import MODELS
 from refcodec.picture import Picture
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from refcodec.generator.model import MODELS
+from refcodec.intnet.installed import MODELS
 from refcodec.metrics.analysis_features import NORM_FLOOR, SCALE_INDEX, WEIGHT, WEIGHTS
 from refcodec.twin.planes import Planes
 

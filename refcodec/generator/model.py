@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from refcodec import errors
 from refcodec.generator import generation, prompt
 from refcodec.generator.contract import LUMA_PER_LATENT, Contract
+from refcodec.intnet.installed import installed, with_digest
 from refcodec.intnet.model_file import ModelFile, read_model_file
 from refcodec.picture import Picture
 from spec import data
 
 GENERATOR_NAMES = {1: "core"}
 """generator_id -> name of the model family; files are refcodec/models/NAME*.safetensors."""
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
-VARIABLE = "HYP_MODELS"
 
 
 class GeneratorModel:
@@ -124,18 +122,7 @@ def find_model(generator_id: int, digest: bytes | None = None) -> tuple[Path, Ge
     there is none of that id, HYP-E-GEN-02 when none has that digest.
     """
     name = GENERATOR_NAMES.get(generator_id)
-    folders = [MODELS]
-    if os.environ.get(VARIABLE):
-        folders.append(Path(os.environ[VARIABLE]))
-    paths = [
-        path
-        for folder in folders
-        if name is not None and folder.is_dir()
-        for path in sorted(
-            folder.glob(f"{name}*.safetensors"), key=lambda p: (p.stem != name, p.name)
-        )
-        if not path.name.endswith(".analysis.safetensors")
-    ]
+    paths = [] if name is None else installed(name)
     if not paths:
         raise errors.error(
             "HYP-E-GEN-01",
@@ -143,17 +130,7 @@ def find_model(generator_id: int, digest: bytes | None = None) -> tuple[Path, Ge
             value=generator_id,
             allowed=str(sorted(GENERATOR_NAMES)),
         )
-    broken: errors.HypError | None = None
-    for path in paths:
-        try:
-            model = _loaded(path, path.stat().st_mtime_ns)
-        except errors.HypError as error:
-            # another file may be the right one; if none is, this is what the user has to know
-            error.source = str(path)
-            broken = broken or error
-            continue
-        if digest is None or model.digest == bytes(digest):
-            return path, model
-    if broken is not None:
-        raise broken
-    raise errors.error("HYP-E-GEN-02", element="model_digest", value=digest)
+    found = with_digest(paths, _loaded, digest)
+    if found is None:
+        raise errors.error("HYP-E-GEN-02", element="model_digest", value=digest)
+    return found

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from refcodec import errors
-from refcodec.generator.model import MODELS, VARIABLE
 from refcodec.intnet.graph import Network, infer_scales, multiplications
+from refcodec.intnet.installed import installed, with_digest
 from refcodec.intnet.model_file import ModelFile, read_model_file
 
 NETWORK = "restoration"
@@ -84,18 +84,7 @@ def find_restoration(digest: bytes | None = None) -> RestorationModel:
     Looks in refcodec/models and in the folder that the variable HYP_MODELS names, for restoration*.safetensors.
     Raises HYP-E-SEQ-19 when none has that digest, or what is wrong with the only files that might.
     """
-    folders = [MODELS, *([Path(os.environ[VARIABLE])] if os.environ.get(VARIABLE) else [])]
-    broken: errors.HypError | None = None
-    for path in (p for folder in folders for p in sorted(folder.glob(f"{NETWORK}*.safetensors"))):
-        try:
-            model = _loaded(path, path.stat().st_mtime_ns)
-        except errors.HypError as error:
-            # another file may be the right one; if none is, this is what the user has to know
-            error.source = str(path)
-            broken = broken or error
-            continue
-        if digest is None or model.digest == bytes(digest):
-            return model
-    if broken is not None:
-        raise broken
-    raise errors.error("HYP-E-SEQ-19", element="restoration_digest", value=digest)
+    found = with_digest(installed(NETWORK), _loaded, digest)
+    if found is None:
+        raise errors.error("HYP-E-SEQ-19", element="restoration_digest", value=digest)
+    return found[1]

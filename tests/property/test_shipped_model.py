@@ -13,9 +13,9 @@ import pytest
 from conformance.generators.plain_model import plain_model, plain_tables
 from conformance.generators.random_model import write_random_model
 from refcodec import errors, generator
-from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import settle
 from refcodec.intnet.backends import available
+from refcodec.intnet.installed import MODELS
 from spec.model import generation, prompt_decoding
 
 SHIPPED = ("core", "core_fine")

@@ -26,7 +26,8 @@ from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
 from refcodec.fitting.settings import FitSettings
-from refcodec.generator.model import MODELS, load_model
+from refcodec.generator.model import load_model
+from refcodec.intnet.installed import MODELS
 from refcodec.metrics import psnr
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
