@@ -6,29 +6,28 @@ Training pictures are made to move, coded as the encoder codes an interval, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
-from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.prompts import fine_model, prompter
-from refcodec.encoder.resizing import coded_size, frame_to_picture, to_grid
+from refcodec.encoder.resizing import coded_size, to_grid
 from refcodec.encoder.settings import HIGHEST_CRF, LADDER, PRESETS
 from refcodec.metrics.colour import planes_to_rgb
 from refcodec.metrics.lpips import lpips
 from refcodec.metrics.lpips_layers import NETS
-from refcodec.picture import Picture
-from refcodec.upscaling import Upscaler
-from trainer.data import Pictures
+from trainer.coded_intervals import (
+    coded_and_decoded,
+    interval_settings,
+    kept_pictures,
+    of_intervals,
+    samples_of,
+)
 from trainer.moving_pictures import COUNT, SIZE, moving_pictures
 
-_COLOUR = ColourDescription(1, 1, 1, False)
 _LOWEST_CRF, _LARGEST_INDEX = 22.0, 56
 
 
@@ -60,10 +59,8 @@ def make_pairs(
 
     cache: file for decoded pictures; weights: folder of LPIPS weights. Pair n depends on (seed, n) alone.
     """
-    Pictures(folder, cache)
     work = partial(_interval, folder, cache, weights, seed)
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(work, range(count), chunksize=4)
+    yield from of_intervals(work, folder, cache, count, workers)
 
 
 def joined(parts: list[Pairs]) -> Pairs:
@@ -71,12 +68,9 @@ def joined(parts: list[Pairs]) -> Pairs:
     return Pairs(*(np.concatenate([getattr(p, n) for p in parts]) for n in Pairs.__annotations__))
 
 
-_pictures = lru_cache(maxsize=1)(Pictures)
-
-
 def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) -> list[Pairs]:
     rng = np.random.default_rng([seed, number])
-    pictures = moving_pictures(_pictures(folder, cache), rng)
+    pictures = moving_pictures(kept_pictures(folder, cache), rng)
     rung = LADDER[rng.integers(len(LADDER))]
     size = coded_size(SIZE, SIZE, rung)
     scaled = [to_grid(picture, size) for picture in pictures]
@@ -85,24 +79,17 @@ def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) 
         maker = prompter(None if rng.random() < 0.7 else fine_model())
         hidden = maker.prompt(scaled[0], int(rng.integers(_LARGEST_INDEX))).picture
     preset = PRESETS["medium" if rng.random() < 0.5 else "fast"]
-    avc = AvcSettings(size, Fraction(25), _COLOUR, preset.x264_preset, preset.overrides)
+    avc = interval_settings(size, preset.x264_preset, preset.overrides)
     crf = float(rng.uniform(_LOWEST_CRF, HIGHEST_CRF))
-    frames = decode_packets(encode_packets(scaled, avc, crf, hidden))
-    if hidden is not None:
-        frames = frames[1:]
-    upscaler = Upscaler(size.width, size.height, SIZE, SIZE)
+    decoded_picture = coded_and_decoded(scaled, avc, crf, hidden)
     pairs = []
     for index in (int(rng.integers(2)), int(rng.integers(COUNT // 2, COUNT))):
-        decoded = upscaler.upscale(frame_to_picture(frames[index]).planes)
+        decoded = decoded_picture(index)
         a, b = planes_to_rgb(pictures[index]), planes_to_rgb(decoded)
         scores = {}
         for name in NETS:
             net = lpips(name, weights, threads=1)
             assert net is not None  # a folder that is named and has no weights is an error
             scores[name] = np.array([net.distance(a, b)], np.float32)
-        pairs.append(Pairs(_samples(pictures[index]), _samples(decoded), **scores))
+        pairs.append(Pairs(samples_of(pictures[index])[None], samples_of(decoded)[None], **scores))
     return pairs
-
-
-def _samples(picture: Picture) -> NDArray[np.uint8]:
-    return np.concatenate([plane.ravel() for plane in picture.planes])[None]

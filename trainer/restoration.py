@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from refcodec.intnet.model_file import write_model_file
 from refcodec.picture import Picture
-from refcodec.restoration import LARGEST_GAIN, RestorationModel, Restorer
+from refcodec.restoration import RestorationModel, each_gain
 from refcodec.restoration.model import DETAIL, LUMA, NETWORK
+from refcodec.restoration.restorer import LARGEST_GAIN, MIDDLE
 from refcodec.twin.colour import planes_to_rgb
 from trainer.export import GraphBuilder
 from trainer.graph import Conv, Executor, Range, Step, TorchExecutor, Value
@@ -30,8 +31,6 @@ from trainer.moving_pictures import SIZE
 from trainer.networks import Ranged
 from trainer.restoration_pairs import RestorationPair
 
-MIDDLE = 128
-"""What luma is less of in the network."""
 _LUMA = 1 / 255
 
 
@@ -154,11 +153,10 @@ def scores(
     model: RestorationModel, pairs: Sequence[RestorationPair], lpips: Sequence[LPIPS]
 ) -> NDArray[np.float64]:
     """Return the mean distances of pairs, (restoration_gain 0..3, network of `lpips`), restored by integers."""
-    restorers = [Restorer(model, gain) for gain in range(1, LARGEST_GAIN + 1)]
     total = np.zeros((LARGEST_GAIN + 1, len(lpips)))
     whole = (0, 0)
     for pair in pairs:
-        variants = [pair.decoded, *(each.restore(pair.decoded) for each in restorers)]
+        variants = each_gain(model, pair.decoded)
         with torch.no_grad():
             target = _rgb(*_batch([pair.original], whole, SIZE))
             ours = _rgb(*_batch(variants, whole, SIZE))

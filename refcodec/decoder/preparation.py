@@ -18,7 +18,10 @@ from refcodec.restoration import Restorer, find_restoration
 GENERATOR_BYTES = 64
 """Memory of the generator for each coded luma sample, at most."""
 RESTORATION_BYTES = 8
-"""Memory of restoration for each presented luma sample, at most, in each thread."""
+"""Memory of the tensors of restoration for each presented luma sample, in each thread, with the network that ships."""
+RESTORATION_STRIPS = 96 << 20
+"""And of the strips that they are made in: so much at most, and STRIP_BYTES for each sample of a small picture."""
+STRIP_BYTES = 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class SequenceSetup:
         if header.generator_id:
             needed += coded * GENERATOR_BYTES
         if header.restoration_gain:
-            needed += presented * RESTORATION_BYTES * threads
+            strips = min(RESTORATION_STRIPS, STRIP_BYTES * presented)
+            needed += (RESTORATION_BYTES * presented + strips) * threads
         if needed > memory:
             raise errors.error(
                 "HYP-E-LVL-09",

@@ -296,27 +296,33 @@ def _restored(
     the encoder has sharpened is left as it is, and so are files that the digest of the network would make larger by
     more than a little."""
     gain = context.settings.restoration
-    size = sum(result.pictures_size + result.prompt_size for result in results)
-    if gain == "auto" and (avc.sharpening or size < SMALLEST_RESTORED):
-        gain = 0
     if gain == "auto":
-        context.meter.stage("choosing restoration", 0.05)
-        about = context.source.description
-        jobs = [
-            RestorationJob(
-                segment_file(plan, number, results[number].load()),
-                pictures,
-                about.width,
-                about.height,
-            )
-            for number, pictures in planner.sampled()
-        ]
-        gain = best_gain(list(context.pool.run(run_restoration_job, jobs)))
+        size = sum(result.pictures_size + result.prompt_size for result in results)
+        open_question = not avc.sharpening and size >= SMALLEST_RESTORED
+        gain = _measured_gain(context, planner, plan, results) if open_question else 0
     if not gain:
         return plan
     digest = find_restoration().digest
     header = replace(plan.header, restoration_gain=gain, restoration_digest=digest)
     return replace(plan, header=header)
+
+
+def _measured_gain(
+    context: EncodeContext, planner: Planner, plan: FilePlan, results: list[SegmentResult]
+) -> int:
+    context.meter.stage("choosing restoration", 0.05)
+    about = context.source.description
+    jobs = [
+        RestorationJob(
+            segment_file(plan, number, results[number].load()),
+            pictures,
+            about.width,
+            about.height,
+            context.settings.model,
+        )
+        for number, pictures in planner.sampled()
+    ]
+    return best_gain(list(context.pool.run(run_restoration_job, jobs)))
 
 
 def _fitted(

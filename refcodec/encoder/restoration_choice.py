@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from refcodec.decoder import decode
 from refcodec.encoder.assembly import FilePlan, write_file
@@ -12,7 +13,8 @@ from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.resizing import cropped
 from refcodec.encoder.segment_job import CodedSegment
-from refcodec.restoration import LARGEST_GAIN, Restorer, find_restoration
+from refcodec.generator import load_model
+from refcodec.restoration import LARGEST_GAIN, each_gain, find_restoration
 
 SCORED_PICTURES = 8
 SMALLEST_RESTORED = 16_000
@@ -24,12 +26,14 @@ _COUNTED = (1.0, 1.03, 1.09, 1.15)
 
 @dataclass(frozen=True, slots=True)
 class RestorationJob:
-    """data: a file of one segment; pictures: those of the source for it, of presentation size width x height."""
+    """data: a file of one segment; pictures: those of the source for it, of presentation size width x height; model:
+    the generator's file (None: the installed one that the file names)."""
 
     data: bytes
     pictures: StoredPictures
     width: int
     height: int
+    model: Path | None
 
 
 def segment_file(plan: FilePlan, number: int, segment: CodedSegment) -> bytes:
@@ -45,15 +49,15 @@ def run_restoration_job(job: RestorationJob) -> list[float]:
     count = job.pictures.count
     step = max(1, count // SCORED_PICTURES)
     wanted = range(step // 2, count, step)
-    restorers = [Restorer(find_restoration(), gain) for gain in range(1, LARGEST_GAIN + 1)]
+    restoration = find_restoration()
+    model = None if job.model is None else load_model(job.model)
     total = [0.0] * (LARGEST_GAIN + 1)
-    with decode(job.data, backend="libav", threads=1) as pictures:
+    with decode(job.data, backend="libav", threads=1, model=model) as pictures:
         for number, decoded in enumerate(pictures):
             if number not in wanted:
                 continue
             source = seen(cropped(job.pictures.picture(number), job.width, job.height))
-            variants = [decoded.picture, *(each.restore(decoded.picture) for each in restorers)]
-            for gain, variant in enumerate(variants):
+            for gain, variant in enumerate(each_gain(restoration, decoded.picture)):
                 total[gain] += distance(source, seen(variant))
     return [value / len(wanted) for value in total]
 

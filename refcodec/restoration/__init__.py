@@ -1,12 +1,13 @@
 """Restoration: the detail that a network finds is added to pictures of presentation size."""
 
 from refcodec.restoration.model import RestorationModel, find_restoration, load_restoration
-from refcodec.restoration.restorer import LARGEST_GAIN, Restorer
+from refcodec.restoration.restorer import LARGEST_GAIN, Restorer, each_gain
 
 __all__ = [
     "LARGEST_GAIN",
     "RestorationModel",
     "Restorer",
+    "each_gain",
     "find_restoration",
     "load_restoration",
 ]

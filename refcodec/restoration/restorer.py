@@ -58,6 +58,17 @@ class Restorer:
 
     def restore(self, picture: Picture) -> Picture:
         """(#dec.restoration) Return a picture of presentation size with luma restored."""
-        target = np.empty(picture.y.shape, np.uint8)
-        _add(picture.y, self.detail(picture.y), self._gain, target)
-        return Picture(target, picture.u, picture.v)
+        return _with_detail(picture, self.detail(picture.y), self._gain)
+
+
+def each_gain(model: RestorationModel, picture: Picture) -> list[Picture]:
+    """(#dec.restoration) Return a picture of presentation size as each restoration_gain from 0 on makes it."""
+    detail = Restorer(model, 1).detail(picture.y)
+    restored = (_with_detail(picture, detail, gain) for gain in range(1, LARGEST_GAIN + 1))
+    return [picture, *restored]
+
+
+def _with_detail(picture: Picture, detail: NDArray[np.int16], gain: int) -> Picture:
+    target = np.empty(picture.y.shape, np.uint8)
+    _add(picture.y, detail, gain, target)
+    return Picture(target, picture.u, picture.v)

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from refcodec.fitting.feature_distance import read_weights  # noqa: E402
-from refcodec.generator.model import MODELS  # noqa: E402
+from refcodec.intnet.installed import MODELS  # noqa: E402
 from refcodec.metrics.analysis_features import WEIGHTS  # noqa: E402
+from refcodec.metrics.lpips_layers import NETS  # noqa: E402
 from refcodec.metrics.lpips_weights import file_name  # noqa: E402
 from tests.unit.test_metrics import random_weights  # noqa: E402
 from tests.unit.test_trainer import textured  # noqa: E402
@@ -23,17 +24,20 @@ from trainer.measure_pairs import Pairs, joined, make_pairs  # noqa: E402
 from trainer.moving_pictures import SIZE  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Training pictures, and weights with the shapes of LPIPS."""
-    folder = tmp_path_factory.mktemp("measure")
+def write_training_folders(folder: Path) -> Path:
+    """Write training pictures, and weights with the shapes of LPIPS, to `folder`; return it."""
     for name in ("pictures", "lpips"):
         (folder / name).mkdir()
     for seed in range(2):
         Image.fromarray(textured(seed, 280, 320)).save(folder / "pictures" / f"{seed}.png")
-    for net in ("alex", "squeeze"):
+    for net in NETS:
         np.savez(folder / "lpips" / file_name(net), **random_weights(net, 5))
     return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_folders(tmp_path_factory.mktemp("measure"))
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,21 @@ from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.decoder.substrate import BACKENDS
 from refcodec.encoder import EncoderSettings, encode
-from refcodec.encoder.restoration_choice import best_gain
+from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.resizing import CodedSize
+from refcodec.encoder.restoration_choice import RestorationJob, best_gain, run_restoration_job
 from refcodec.intnet.backends import VECTOR, available
 from refcodec.intnet.graph import Network
 from refcodec.intnet.model_file import write_model_file
 from refcodec.intnet.random_graph import Builder
 from refcodec.picture import Picture
-from refcodec.restoration import RestorationModel, Restorer, find_restoration, load_restoration
+from refcodec.restoration import (
+    RestorationModel,
+    Restorer,
+    each_gain,
+    find_restoration,
+    load_restoration,
+)
 from refcodec.restoration.model import NETWORK
 from refcodec.upscaling import Upscaler
 from spec.build.example import load_model_dictionary
@@ -71,6 +79,15 @@ def test_equals_the_plain_counterpart(
     assert found.y.tolist() == restore(picture.y.tolist(), plain, gain)
     assert found.u is picture.u
     assert found.v is picture.v
+
+
+def test_each_gain_is_what_a_restorer_makes() -> None:
+    model, picture = network_of(1)[0], picture_of(3, 19, 14)
+    unrestored, *restored = each_gain(model, picture)
+    assert unrestored is picture
+    assert [each.sha256() for each in restored] == [
+        Restorer(model, gain).restore(picture).sha256() for gain in (1, 2, 3)
+    ]
 
 
 def test_gains_beyond_the_syntax_are_refused() -> None:
@@ -140,7 +157,7 @@ def test_each_defect_has_its_error(
 
 
 def test_a_generator_is_no_restoration_network() -> None:
-    from refcodec.generator.model import MODELS
+    from refcodec.intnet.installed import MODELS
 
     with pytest.raises(errors.CLASSES["HYP-E-NET-09"]):
         load_restoration(MODELS / "core.safetensors")
@@ -154,6 +171,8 @@ def test_networks_are_found_by_digest(tmp_path: Path, monkeypatch: pytest.Monkey
     assert find_restoration(digest).digest == digest
     shipped = find_restoration()
     assert find_restoration(shipped.digest) is shipped
+    write_random_restoration(tmp_path / "restoration.safetensors", 6)
+    assert find_restoration().digest == shipped.digest
     (tmp_path / "restoration-broken.safetensors").write_bytes(b"not a model")
     assert find_restoration(digest).digest == digest
     with pytest.raises(errors.HypError) as found:
@@ -187,6 +206,34 @@ def test_decoded_pictures_are_restored_after_upscaling(
         upscaled = upscaler.upscale(theirs.picture.planes)
         assert not ours.picture.same_as(upscaled)
         assert ours.picture.same_as(restorer.restore(upscaled))
+
+
+def test_memory_of_restoration_is_granted_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYP_MODELS", str(tmp_path))
+    needed = {}
+    for gain in (0, 2):
+        stream = tiny_stream.build(
+            tmp_path / f"{gain}.hyp", presentation=(64, 64), generated=False, restoration_gain=gain
+        )
+        with pytest.raises(errors.CLASSES["HYP-E-LVL-09"]) as refused:
+            list(decode(stream.path, threads=2, memory=1))
+        needed[gain] = refused.value.value
+        assert len(list(decode(stream.path, threads=2, memory=needed[gain]))) == 8
+    assert needed[2] - needed[0] == 2 * 64 * 64 * 64
+
+
+def test_decodes_for_the_choice_have_the_model_that_was_encoded_with(tmp_path: Path) -> None:
+    """It need not be installed."""
+    stream = tiny_stream.build(tmp_path / "tiny.hyp", segments=1)
+    shown = [each.picture for each in decode(stream.path, model=stream.model)]
+    (tmp_path / "pictures").write_bytes(b"".join(picture.tobytes() for picture in shown))
+    pictures = StoredPictures(tmp_path / "pictures", CodedSize(32, 32), len(shown))
+    job = RestorationJob(stream.path.read_bytes(), pictures, 32, 32, stream.model_path)
+    unrestored, *restored = run_restoration_job(job)
+    assert unrestored == 0
+    assert min(restored) > 0
 
 
 @pytest.mark.parametrize(
@@ -238,7 +285,7 @@ def test_without_the_network_that_ships_nothing_is_restored(
 ) -> None:
     """Its absence is no reason to refuse an encode."""
     source = write_source(tmp_path / "source.mkv", count=6, cut=6)
-    monkeypatch.setattr("refcodec.restoration.model.MODELS", tmp_path)
+    monkeypatch.setattr("refcodec.intnet.installed.MODELS", tmp_path)
     settings = EncoderSettings(bitrate=80_000, preset="fast", workers=1, keyframes="coded")
     report = encode(source, tmp_path / "coded.hyp", settings)
     assert report.restoration_gain == 0

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
@@ -14,8 +13,7 @@ torch = pytest.importorskip("torch")
 from refcodec.metrics.lpips_layers import NETS  # noqa: E402
 from refcodec.metrics.lpips_weights import file_name  # noqa: E402
 from refcodec.restoration import Restorer, load_restoration  # noqa: E402
-from tests.unit.test_metrics import random_weights  # noqa: E402
-from tests.unit.test_trainer import textured  # noqa: E402
+from tests.unit.test_measure_training import write_training_folders  # noqa: E402
 from trainer import restoration  # noqa: E402
 from trainer.__main__ import app  # noqa: E402
 from trainer.graph import TorchExecutor, Value  # noqa: E402
@@ -31,15 +29,7 @@ from trainer.restoration_pairs import (  # noqa: E402
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Training pictures, and weights with the shapes of LPIPS."""
-    folder = tmp_path_factory.mktemp("restoration")
-    for name in ("pictures", "lpips"):
-        (folder / name).mkdir()
-    for seed in range(2):
-        Image.fromarray(textured(seed, 280, 320)).save(folder / "pictures" / f"{seed}.png")
-    for net in NETS:
-        np.savez(folder / "lpips" / file_name(net), **random_weights(net, 5))
-    return folder
+    return write_training_folders(tmp_path_factory.mktemp("restoration"))
 
 
 @pytest.fixture(scope="module")
