@@ -58,7 +58,9 @@ class ChainTwin:
         self._crop = left, top, recording.width - right, recording.height - bottom
         coded = self._crop[2] - left, self._crop[3] - top
         self.upscaler = UpscalerTwin(*coded, *presented, device=device)
-        self.restoration = None if restoration is None else RestorationTwin(*restoration, device)
+        self.restoration = (
+            None if restoration is None else RestorationTwin(*restoration, device, dtype)
+        )
 
     def render(self, values: Tensor) -> Rendering:
         """Return rate and picture of latents (1,C,h,w), as KeyframeTwin.render does."""

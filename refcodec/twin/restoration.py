@@ -18,9 +18,13 @@ class RestorationTwin:
     """(#dec.restoration) Restores pictures of presentation size with `gain`, restoration_gain 1..3."""
 
     def __init__(
-        self, model: RestorationModel, gain: int, device: torch.device | str = "cpu"
+        self,
+        model: RestorationModel,
+        gain: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._network = NetworkTwin(model.network, device)
+        self._network = NetworkTwin(model.network, device, dtype)
         self._gain = gain
 
     def __call__(self, planes: Planes, mode: Mode = Mode.EXACT) -> Planes:

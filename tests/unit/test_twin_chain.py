@@ -13,9 +13,9 @@ from refcodec.container import Segment, open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, encode
 from refcodec.encoder.prompts import prompter
-from refcodec.generator.model import MODELS
 from refcodec.generator.prompt import Latents
-from refcodec.restoration import Restorer, load_restoration
+from refcodec.intnet.installed import MODELS
+from refcodec.restoration import Restorer, find_restoration, load_restoration
 from refcodec.upscaling import Upscaler
 from tests.unit.test_encode import HEIGHT, WIDTH, write_source
 
@@ -108,12 +108,14 @@ def test_following_pictures_have_derivatives_with_respect_to_the_latents(coded: 
         assert float(gradient.abs().max()) > 0
 
 
-def test_smooth_derivatives_are_those_of_finite_differences(coded: Coded) -> None:
+@pytest.mark.parametrize("restored", [False, True])
+def test_smooth_derivatives_are_those_of_finite_differences(coded: Coded, restored: bool) -> None:
     """From latents to presented samples of following pictures and to the rate, all parts at once."""
     _, recording, latents, q = coded
     chain = ChainTwin(
         prompter(None).model, q, latents, recording, (WIDTH, HEIGHT), places=[1, 5],
         arithmetic=Arithmetic.SMOOTH, dtype=torch.float64,
+        restoration=(find_restoration(), 2) if restored else None,
     )  # fmt: skip
     decisions = chain.sequence.decide(planes_of(recording.keyframe.planes, dtype=torch.float64))
     generator = torch.Generator().manual_seed(2)
