@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,12 +14,13 @@ from refcodec.intnet.strips import (
     Addition,
     Filter,
     Local,
+    MakeConvolution,
     MakeProduct,
     Prepared,
     Product,
-    Tensor,
     Toolkit,
     Workspace,
+    gathered,
     plain_filter,
 )
 from refcodec.intnet.vector_kernels import (
@@ -66,31 +68,53 @@ def _pack_weights(weight: NDArray[np.int16], s: InstructionSet) -> NDArray[np.ge
     return np.concatenate(parts).astype(np.int8 if s.bytes == 1 else np.int16)
 
 
+@dataclass(frozen=True)
+class _Packed:
+    """A convolution prepared for `instructions`: weights (O, I) as the tiles read them, biases and multipliers.
+
+    `least` is what activations are stored less, if they are uint8.
+    """
+
+    instructions: InstructionSet
+    weight: NDArray[np.generic]
+    constants: NDArray[np.int32]
+    steps: int
+    node: Node
+    least: int
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        """The arguments of a product from `w` to `hi`."""
+        node, constants = self.node, self.constants
+        given = (self.weight.ctypes.data, self.steps, constants.ctypes.data, constants.strides[0])
+        return (*given, node.shift, node.lo, node.hi)
+
+
+def _pack(
+    node: Node,
+    weight: NDArray[np.int16],
+    declared: tuple[int, int],
+    sets: tuple[InstructionSet, ...],
+) -> _Packed:
+    """Prepare a convolution for the widest of `sets` that holds its input."""
+    assert node.bias is not None and node.multiplier is not None
+    lo, hi = declared
+    s = next(item for item in sets if item.bytes == 2 or hi - lo <= 255)
+    outputs, inputs = weight.shape
+    least = lo if s.bytes == 1 else 0
+    constants = np.zeros((2, -(-outputs // s.lanes) * s.lanes), np.int32)
+    # activations are stored less lo: sum(w * (x - lo)) + lo * sum(w) is the same sum
+    constants[0, :outputs] = node.bias + least * weight.sum(1, dtype=np.int32)
+    constants[1, :outputs] = node.multiplier
+    return _Packed(s, _pack_weights(weight, s), constants, -(-inputs // s.depth), node, least)
+
+
 def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
     def make_product(node: Node, weight: NDArray[np.int16], declared: tuple[int, int]) -> Product:
-        """Prepare a convolution for the widest of `sets` that holds its input."""
-        assert node.bias is not None and node.multiplier is not None
-        lo, hi = declared
-        s = next(item for item in sets if item.bytes == 2 or hi - lo <= 255)
+        packed = _pack(node, weight, declared, sets)
+        s, steps = packed.instructions, packed.steps
         outputs, inputs = weight.shape
-        steps = -(-inputs // s.depth)
-        packed = _pack_weights(weight, s)
-        constants = np.zeros((2, -(-outputs // s.lanes) * s.lanes), np.int32)
-        constants[0, :outputs] = node.bias
-        constants[1, :outputs] = node.multiplier
-        if s.bytes == 1:
-            # activations are stored less lo: sum(w * (x - lo)) + lo * sum(w) is the same sum
-            constants[0, :outputs] += lo * weight.sum(1, dtype=np.int32)
-        run = PRODUCTS[s.name]
-        arguments = (
-            packed.ctypes.data,
-            steps,
-            constants.ctypes.data,
-            constants.strides[0],
-            node.shift,
-            node.lo,
-            node.hi,
-        )
+        run, arguments = PRODUCTS[s.name], packed.arguments
         fallback = np.ascontiguousarray(weight)
 
         def product(
@@ -98,7 +122,7 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
             out: Local,
             workspace: Workspace,
             addition: Addition | None,
-            _: object = (packed, constants),
+            _: object = packed,  # what the addresses are of
         ) -> None:
             count = len(x)
             if count < s.rows:
@@ -109,7 +133,7 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
             given: NDArray[np.generic] = x
             if s.bytes == 1 and x.dtype != np.uint8:
                 given = workspace.take("uint8 input", (count, steps * s.depth), np.uint8)
-                pack_uint8(x, lo, given)
+                pack_uint8(x, packed.least, given)
             elif inputs != steps * s.depth:
                 given = workspace.take("int16 input", (count, steps * s.depth))
                 given[:, :inputs] = x
@@ -121,6 +145,10 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
                 given.ctypes.data,
                 given.strides[0],
                 count,
+                1,
+                0,
+                steps,
+                0,
                 *arguments,
                 out.ctypes.data,
                 out.strides[0],
@@ -136,6 +164,50 @@ def _make_product(sets: tuple[InstructionSet, ...]) -> MakeProduct:
     return make_product
 
 
+def _make_convolution(sets: tuple[InstructionSet, ...]) -> MakeConvolution:
+    def make_convolution(
+        node: Node, weight: NDArray[np.int16], declared: tuple[int, int]
+    ) -> Filter:
+        """Prepare a 3x3 convolution that reads three runs of a padded tensor for each position."""
+        outputs, inputs = len(weight), weight.shape[3]
+        packed = _pack(node, weight.reshape(outputs, -1), declared, sets)
+        s, steps = packed.instructions, packed.steps
+        if 3 * inputs % s.depth:  # a step would reach from one row into the next
+            return gathered(_make_product(sets))(node, weight, declared)
+        product, arguments = PRODUCTS[s.name], packed.arguments
+        bias = np.ascontiguousarray(packed.constants[0, :outputs])
+        run = steps // 3
+
+        def convolve_rows(padded: Local, out: Local, _: Workspace, __: object = packed) -> None:
+            lines, width = out.shape[:2]
+            if width < s.rows:
+                scale = (node.multiplier, node.shift, node.lo, node.hi)
+                kernels.convolve(padded, weight, bias, *scale, out)
+                return
+            line, position = padded.strides[:2]
+            product(
+                padded.ctypes.data,
+                position,
+                width,
+                lines,
+                line,
+                run,
+                line - run * s.depth * s.bytes,
+                *arguments,
+                out.ctypes.data,
+                out.strides[1],
+                outputs,
+                INT16,
+                0,
+                0,
+                0,
+            )
+
+        return Filter(convolve_rows, packed.least if s.bytes == 1 else None)
+
+    return make_convolution
+
+
 def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
     """Prepare a depthwise convolution; one whose channels do not fill vectors is left to the plain kernel."""
     assert node.bias is not None and node.multiplier is not None
@@ -146,7 +218,7 @@ def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
         weight, node.bias.astype(np.int32), node.multiplier.astype(np.int32)
     )
 
-    def filter_rows(padded: Tensor, out: Local) -> None:
+    def filter_rows(padded: Local, out: Local, _: Workspace) -> None:
         rows, width = out.shape[:2]
         vector_depthwise.depthwise(
             padded.ctypes.data,
@@ -161,7 +233,7 @@ def _make_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
             int(out.dtype == np.uint8),
         )
 
-    return filter_rows
+    return Filter(filter_rows)
 
 
 @cache
@@ -172,6 +244,7 @@ def prepared(name: str) -> Prepared:
         Toolkit(
             _make_product(sets),
             _make_filter,
+            _make_convolution(sets),
             packs=sets[0].bytes == 1,
             adds=True,
             positions=max(s.rows for s in sets),

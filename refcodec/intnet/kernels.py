@@ -44,42 +44,45 @@ def requantise_uint8(x: Any, multiplier: Any, shift: int, lo: int, hi: int, out:
 
 @_kernel
 def requantise_padded(
-    x: Any, first: int, multiplier: Any, shift: int, lo: int, hi: int, out: Any
+    x: Any, first: int, multiplier: Any, shift: int, lo: int, hi: int, least: int, out: Any
 ) -> None:
     """(#net.requantise) Requantise rows first.. of x (H, W, C) into the padded out (rows + 2, W + 2, C).
 
-    Row 0 of `out` is row first - 1 of x. What lies outside x becomes 0.
+    Row 0 of `out` is row first - 1 of x. What lies outside x becomes 0. All less `least`, which brings it into the
+    range of uint8 where `out` is of that kind.
     """
     height, width, channels = x.shape
     rounding = np.int32((1 << shift) >> 1)
     amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    zero = -np.int32(least)
     for r in range(out.shape[0]):
         y = first + r - 1
         if y < 0 or y >= height:
-            out[r] = 0
+            out[r] = zero
             continue
-        out[r, 0] = 0
-        out[r, width + 1] = 0
+        out[r, 0] = zero
+        out[r, width + 1] = zero
         for column in range(width):
             for c in range(channels):
                 value = shift32(add32(mul32(x[y, column, c], multiplier[c]), rounding), amount)
-                out[r, column + 1, c] = clamp32(value, low, high)
+                out[r, column + 1, c] = add32(clamp32(value, low, high), zero)
 
 
 @_kernel
-def copy_padded(x: Any, first: int, out: Any) -> None:
-    """Copy as `requantise_padded` does, values unchanged."""
+def copy_padded(x: Any, first: int, least: int, out: Any) -> None:
+    """Copy as `requantise_padded` does, values unchanged, all less `least`."""
     height, width, channels = x.shape
+    zero = -np.int32(least)
     for r in range(out.shape[0]):
         y = first + r - 1
         if y < 0 or y >= height:
-            out[r] = 0
+            out[r] = zero
             continue
-        out[r, 0] = 0
-        out[r, width + 1] = 0
+        out[r, 0] = zero
+        out[r, width + 1] = zero
         for column in range(width):
             for c in range(channels):
-                out[r, column + 1, c] = x[y, column, c]
+                out[r, column + 1, c] = add32(x[y, column, c], zero)
 
 
 @_kernel
@@ -129,6 +132,28 @@ def neighbourhoods(padded: Any, out: Any) -> None:
                     tap = (dy * 3 + dx) * channels
                     for c in range(channels):
                         out[n, tap + c] = padded[r + dy, column + dx, c]
+
+
+@_kernel
+def convolve(
+    padded: Any, weight: Any, bias: Any, multiplier: Any, shift: int, lo: int, hi: int, out: Any
+) -> None:
+    """(#net.conv3x3) padded (rows + 2, W + 2, I) int16 or uint8, weight int16 (O, 3, 3, I), out int16 (rows, W, O)."""
+    rows, width, outputs = out.shape
+    inputs = padded.shape[2]
+    rounding = np.int32((1 << shift) >> 1)
+    amount, low, high = np.int32(shift), np.int32(lo), np.int32(hi)
+    for r in range(rows):
+        for column in range(width):
+            for o in range(outputs):
+                total = bias[o]
+                for dy in range(3):
+                    for dx in range(3):
+                        for i in range(inputs):
+                            x = padded[r + dy, column + dx, i]
+                            total = add32(total, mul32(x, weight[o, dy, dx, i]))
+                value = shift32(add32(mul32(total, multiplier[o]), rounding), amount)
+                out[r, column, o] = clamp32(value, low, high)
 
 
 @_kernel

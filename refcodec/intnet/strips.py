@@ -106,11 +106,24 @@ Product = Callable[[Local, Local, Workspace, Addition | None], None]
 MakeProduct = Callable[[Node, NDArray[np.int16], tuple[int, int]], Product]
 """Prepares a convolution: the node, its weights as a matrix int16 (O, I), the range of its input."""
 
-Filter = Callable[[Tensor, Local], None]
-"""A prepared depthwise convolution: from padded (rows + 2, W + 2, C) int16 to out (rows, W, C)."""
+
+@dataclass(frozen=True)
+class Filter:
+    """A prepared 3x3 convolution: `run` goes from padded (rows + 2, W + 2, I) to out (rows, W, O).
+
+    `padded` is int16 or, where `least` is given, uint8, less `least`.
+    """
+
+    run: Callable[[Local, Local, Workspace], None]
+    least: int | None = None
+
 
 MakeFilter = Callable[[Node, NDArray[np.int16]], Filter]
 """Prepares a depthwise convolution: the node and its weights int16 (C, 3, 3)."""
+
+MakeConvolution = Callable[[Node, NDArray[np.int16], tuple[int, int]], Filter]
+"""Prepares a convolution that mixes channels: the node, its weights int16 (O, 3, 3, I), the range of its input,
+with the zeros around it."""
 
 Watch = Callable[[Node, float, int], None]
 """Is told of each node in each strip: the node, processor seconds, positions."""
@@ -120,17 +133,37 @@ def plain_filter(node: Node, weight: NDArray[np.int16]) -> Filter:
     """Prepare a depthwise convolution for `kernels.depthwise`."""
     taps = np.ascontiguousarray(weight.reshape(len(weight), 9).T.astype(np.int32)).reshape(-1)
 
-    def filter_rows(padded: Tensor, out: Local) -> None:
+    def filter_rows(padded: Local, out: Local, _: Workspace) -> None:
         kernels.depthwise(
             padded.reshape(-1), taps, node.bias, node.multiplier, node.shift, node.lo, node.hi, out
         )
 
-    return filter_rows
+    return Filter(filter_rows)
+
+
+def gathered(make_product: MakeProduct) -> MakeConvolution:
+    """Return what prepares a 3x3 convolution as a product with neighbourhoods laid out one behind the other."""
+
+    def make_convolution(
+        node: Node, weight: NDArray[np.int16], declared: tuple[int, int]
+    ) -> Filter:
+        product = make_product(node, weight.reshape(len(weight), -1), declared)
+
+        def convolve_rows(padded: Local, out: Local, workspace: Workspace) -> None:
+            rows, width = out.shape[:2]
+            key = (node.output, "matrix")
+            matrix = workspace.take(key, (rows * width, 9 * padded.shape[2]))
+            kernels.neighbourhoods(padded, matrix)
+            product(matrix, _matrix(out), workspace, None)
+
+        return Filter(convolve_rows)
+
+    return make_convolution
 
 
 @dataclass(frozen=True)
 class Toolkit:
-    """What the convolutions of an evaluator can do.
+    """What the convolutions of an evaluator can do; without `make_convolution`, those of 3x3 are gathered products.
 
     `packs`: products read uint8 where the range of the input has at most 256 values, products and filters write
     it. `adds`: products perform an addition. Both for channels in multiples of 16 and at least `positions`
@@ -139,6 +172,7 @@ class Toolkit:
 
     make_product: MakeProduct
     make_filter: MakeFilter = plain_filter
+    make_convolution: MakeConvolution | None = None
     packs: bool = False
     adds: bool = False
     positions: int = 0
@@ -173,6 +207,7 @@ class StripEvaluator:
             for name in _needs(group):
                 self._uses[name] = self._uses.get(name, 0) + 1
         self._grouped = _grouped_convolutions(network, self.groups)
+        make_convolution = toolkit.make_convolution or gathered(toolkit.make_product)
         self._shortcuts = {
             id(group): find_shortcuts(network, group, toolkit) for group in self.groups
         }
@@ -186,14 +221,16 @@ class StripEvaluator:
             if node.op == "depthwise3x3":
                 self._filters[node.output] = toolkit.make_filter(node, weight)
                 continue
-            if node.op == "conv3x3":
-                weight = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
             lo, hi = network.declared(node.inputs[0])
-            if node.op == "conv3x3":  # the zeros around it belong to its input
-                lo, hi = min(lo, 0), max(hi, 0)
-            self._products[node.output] = toolkit.make_product(
-                node, np.ascontiguousarray(weight), (lo, hi)
-            )
+            if node.op == "conv3x3":
+                weight = np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
+                self._filters[node.output] = make_convolution(
+                    node, weight, (min(lo, 0), max(hi, 0))
+                )
+            else:
+                self._products[node.output] = toolkit.make_product(
+                    node, np.ascontiguousarray(weight), (lo, hi)
+                )
 
     def __call__(
         self, inputs: Mapping[str, Tensor], threads: int, watch: Watch | None = None
@@ -337,20 +374,17 @@ class StripEvaluator:
     ) -> None:
         source = tensors[self._source(group)]
         rows, width = out.shape[:2]
-        padded = workspace.take((node.output, "padded"), (rows + 2, width + 2, source.shape[2]))
+        made = self._filters[node.output]
+        kind, least = (np.int16, 0) if made.least is None else (np.uint8, made.least)
+        shape = (rows + 2, width + 2, source.shape[2])
+        padded = workspace.take((node.output, "padded"), shape, kind)
         before = group.fused.get(node.output)
         if before is None:
-            kernels.copy_padded(source, strip[0], padded)
+            kernels.copy_padded(source, strip[0], least, padded)
         else:
-            kernels.requantise_padded(
-                source, strip[0], before.multiplier, before.shift, before.lo, before.hi, padded
-            )
-        if node.op == "depthwise3x3":
-            self._filters[node.output](padded, out)
-        else:
-            matrix = workspace.take((node.output, "matrix"), (rows * width, 9 * source.shape[2]))
-            kernels.neighbourhoods(padded, matrix)
-            self._products[node.output](matrix, _matrix(out), workspace, None)
+            scale = (before.multiplier, before.shift, before.lo, before.hi)
+            kernels.requantise_padded(source, strip[0], *scale, least, padded)
+        made.run(padded, out, workspace)
 
     def _pointwise(self, node: Node, given: list[Local], out: Local, workspace: Workspace) -> None:
         x, y = _matrix(given[0]), _matrix(out)

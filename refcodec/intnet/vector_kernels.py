@@ -15,7 +15,7 @@ The instruction sets:
     avxvnni16  as vnni16, likewise
     avx2       vpmaddwd  as vnni16, 256 bits wide
 
-The plain counterpart is `kernels.mix`.
+The plain counterparts are `kernels.mix` and `kernels.convolve`.
 """
 
 from __future__ import annotations
@@ -105,11 +105,11 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
 def _make_tile(s: InstructionSet) -> Any:
     """Return the intrinsic of one tile.
 
-    tile(vectors, x, x_stride, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride, channels, form,
-    other, sum_lo, sum_hi): `vectors` is 1..max_vectors; addresses and byte counts are int64. `w` holds
-    steps * vectors vectors of weights; `constants` the int32 biases and, constants_stride bytes further on, the
-    multipliers; `channels` is how many outputs to store. For the form ADDED, the tensor to add lies `other` bytes
-    from `out` and sums are clamped to sum_lo..sum_hi.
+    tile(vectors, x, x_stride, run, jump, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride,
+    channels, form, other, sum_lo, sum_hi): `vectors` is 1..max_vectors; addresses and byte counts are int64. After
+    every `run` steps, `jump` bytes of x are passed over. `w` holds steps * vectors vectors of weights; `constants` the
+    int32 biases and, constants_stride bytes further on, the multipliers; `channels` is how many outputs to store. For
+    the form ADDED, the tensor to add lies `other` bytes from `out` and sums are clamped to sum_lo..sum_hi.
     Only the form INT16 can store fewer channels than the tile has.
     """
 
@@ -117,6 +117,8 @@ def _make_tile(s: InstructionSet) -> Any:
         (
             x,
             x_stride,
+            run,
+            jump,
             w,
             steps,
             constants,
@@ -158,8 +160,10 @@ def _make_tile(s: InstructionSet) -> Any:
         done = builder.append_basic_block("done")
         builder.branch(loop)
         builder.position_at_end(loop)
-        step = builder.phi(_I64)
+        step, place, left = (builder.phi(_I64) for _ in range(3))
         step.add_incoming(ir.Constant(_I64, 0), before)
+        place.add_incoming(ir.Constant(_I64, 0), before)
+        left.add_incoming(run, before)
         totals = []
         for _row in range(s.rows):
             for v in range(vectors):
@@ -170,21 +174,24 @@ def _make_tile(s: InstructionSet) -> Any:
         weights = [
             builder.load(at(offset(weights_at, width * v), vector), align=4) for v in range(vectors)
         ]
-        place = builder.mul(step, ir.Constant(_I64, 4))
         sums = []
         for row in range(s.rows):
             given = builder.load(at(builder.add(rows[row], place), _I32), align=1)
             broadcast = _splat(builder, given, lanes)
             for v in range(vectors):
                 sums.append(_dot(builder, s, totals[row * vectors + v], broadcast, weights[v]))
-        following = builder.add(step, ir.Constant(_I64, 1))
+        one = ir.Constant(_I64, 1)
+        following = builder.add(step, one)
         step.add_incoming(following, loop)
+        ends = builder.icmp_signed("==", left, one)
+        passed = builder.select(ends, jump, ir.Constant(_I64, 0))
+        place.add_incoming(builder.add(builder.add(place, ir.Constant(_I64, 4)), passed), loop)
+        left.add_incoming(builder.select(ends, run, builder.sub(left, one)), loop)
         for total, value in zip(totals, sums, strict=True):
             total.add_incoming(value, loop)
         builder.cbranch(builder.icmp_signed("<", following, steps), loop, done)
 
         builder.position_at_end(done)
-        one = ir.Constant(_I64, 1)
         rounding = builder.trunc(builder.lshr(builder.shl(one, shift), one), _I32)
         rounding, amount, low, high = (
             _splat(builder, value, lanes)
@@ -272,11 +279,11 @@ def _make_tile(s: InstructionSet) -> Any:
         return ir.Constant(_I64, 0)
 
     def tile(
-        typing: Any, vectors: Any, x: Any, x_stride: Any, w: Any, steps: Any, constants: Any,
-        constants_stride: Any, shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any, channels: Any,
-        form: Any, other: Any, sum_lo: Any, sum_hi: Any,
+        typing: Any, vectors: Any, x: Any, x_stride: Any, run: Any, jump: Any, w: Any, steps: Any,
+        constants: Any, constants_stride: Any, shift: Any, lo: Any, hi: Any, out: Any, out_stride: Any,
+        channels: Any, form: Any, other: Any, sum_lo: Any, sum_hi: Any,
     ) -> Any:  # fmt: skip
-        return types.int64(*[types.int64] * 17), generate
+        return types.int64(*[types.int64] * 19), generate
 
     tile.__name__ = f"tile_{s.name}"
     return intrinsic(tile)
@@ -288,9 +295,12 @@ _vnni8, _vnni16, _avxvnni8, _avxvnni16, _avx2 = (
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
-# Arguments of the products: addresses of x, w, constants and out; strides in bytes; `count` positions, at
-# least ROWS. The last tile moves back to fit, so some positions are computed twice, with equal results.
-# Positions are taken in blocks whose samples stay in the nearest cache while all weights pass by.
+# Arguments of the products: addresses of x, w, constants and out; strides in bytes; `lines` lines of `count`
+# positions, at least ROWS, of which `line` bytes lie between the first of one line and of the next in x, none in out.
+# What a position reads of x is contiguous (run = steps, jump = 0: a matrix, of one line), or, for a 3x3 convolution,
+# lies in three rows of a padded tensor, each a run. The last tile of a line moves back to fit, so some positions are
+# computed twice, with equal results. Positions are taken in blocks whose samples stay in the nearest cache while all
+# weights pass by.
 
 BLOCK = 96
 
@@ -304,132 +314,142 @@ def _chunk(vectors: int, limit: int) -> int:
 
 @_kernel
 def product_vnni8(
-    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
-    sum_hi: int,
+    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
+    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    form: int, other: int, sum_lo: int, sum_hi: int,
 ) -> None:  # fmt: skip
-    """(#net.conv1x1) The product with vpdpbusd: x uint8, padded to whole steps of 4 channels."""
+    """(#net.conv1x1) (#net.conv3x3) With vpdpbusd: x uint8, padded to whole steps of 4 channels."""
     vectors = (outputs + 15) // 16
     size = 1 if form == UINT8 else 2
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        first = 0
-        while first < vectors:
-            taken = _chunk(vectors - first, 4)
-            weights, values = w + steps * first * 64, constants + first * 64
-            left = outputs - first * 16
-            for n in range(start, stop, 6):
-                row = min(n, count - 6)
-                target = out + row * out_stride + first * 16 * size
-                _vnni8(
-                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
-                    target, out_stride, left, form, other, sum_lo, sum_hi,
-                )  # fmt: skip
-            first += taken
+    for number in range(lines):
+        given, stored = x + number * line, out + number * count * out_stride
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
+            first = 0
+            while first < vectors:
+                taken = _chunk(vectors - first, 4)
+                weights, values = w + steps * first * 64, constants + first * 64
+                left = outputs - first * 16
+                for n in range(start, stop, 6):
+                    row = min(n, count - 6)
+                    target = stored + row * out_stride + first * 16 * size
+                    _vnni8(
+                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
+                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
+                    )  # fmt: skip
+                first += taken
 
 
 @_kernel
 def product_vnni16(
-    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
-    sum_hi: int,
+    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
+    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    form: int, other: int, sum_lo: int, sum_hi: int,
 ) -> None:  # fmt: skip
-    """(#net.conv1x1) The product with vpdpwssd: x int16, padded to whole steps of 2 channels."""
+    """(#net.conv1x1) (#net.conv3x3) With vpdpwssd: x int16, padded to whole steps of 2 channels."""
     vectors = (outputs + 15) // 16
     size = 1 if form == UINT8 else 2
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        first = 0
-        while first < vectors:
-            taken = _chunk(vectors - first, 4)
-            weights, values = w + steps * first * 64, constants + first * 64
-            left = outputs - first * 16
-            for n in range(start, stop, 6):
-                row = min(n, count - 6)
-                target = out + row * out_stride + first * 16 * size
-                _vnni16(
-                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
-                    target, out_stride, left, form, other, sum_lo, sum_hi,
-                )  # fmt: skip
-            first += taken
+    for number in range(lines):
+        given, stored = x + number * line, out + number * count * out_stride
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
+            first = 0
+            while first < vectors:
+                taken = _chunk(vectors - first, 4)
+                weights, values = w + steps * first * 64, constants + first * 64
+                left = outputs - first * 16
+                for n in range(start, stop, 6):
+                    row = min(n, count - 6)
+                    target = stored + row * out_stride + first * 16 * size
+                    _vnni16(
+                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
+                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
+                    )  # fmt: skip
+                first += taken
 
 
 @_kernel
 def product_avxvnni8(
-    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
-    sum_hi: int,
+    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
+    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    form: int, other: int, sum_lo: int, sum_hi: int,
 ) -> None:  # fmt: skip
-    """(#net.conv1x1) The product with vpdpbusd of 256 bits: x uint8, padded to whole steps of 4 channels."""
+    """(#net.conv1x1) (#net.conv3x3) With vpdpbusd of 256 bits: x uint8, padded to whole steps of 4 channels."""
     vectors = (outputs + 7) // 8
     size = 1 if form == UINT8 else 2
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        first = 0
-        while first < vectors:
-            taken = _chunk(vectors - first, 2)
-            weights, values = w + steps * first * 32, constants + first * 32
-            left = outputs - first * 8
-            for n in range(start, stop, 6):
-                row = min(n, count - 6)
-                target = out + row * out_stride + first * 8 * size
-                _avxvnni8(
-                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
-                    target, out_stride, left, form, other, sum_lo, sum_hi,
-                )  # fmt: skip
-            first += taken
+    for number in range(lines):
+        given, stored = x + number * line, out + number * count * out_stride
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
+            first = 0
+            while first < vectors:
+                taken = _chunk(vectors - first, 2)
+                weights, values = w + steps * first * 32, constants + first * 32
+                left = outputs - first * 8
+                for n in range(start, stop, 6):
+                    row = min(n, count - 6)
+                    target = stored + row * out_stride + first * 8 * size
+                    _avxvnni8(
+                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
+                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
+                    )  # fmt: skip
+                first += taken
 
 
 @_kernel
 def product_avxvnni16(
-    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
-    sum_hi: int,
+    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
+    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    form: int, other: int, sum_lo: int, sum_hi: int,
 ) -> None:  # fmt: skip
-    """(#net.conv1x1) The product with vpdpwssd of 256 bits: x int16, padded to whole steps of 2 channels."""
+    """(#net.conv1x1) (#net.conv3x3) With vpdpwssd of 256 bits: x int16, padded to whole steps of 2 channels."""
     vectors = (outputs + 7) // 8
     size = 1 if form == UINT8 else 2
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        first = 0
-        while first < vectors:
-            taken = _chunk(vectors - first, 2)
-            weights, values = w + steps * first * 32, constants + first * 32
-            left = outputs - first * 8
-            for n in range(start, stop, 6):
-                row = min(n, count - 6)
-                target = out + row * out_stride + first * 8 * size
-                _avxvnni16(
-                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
-                    target, out_stride, left, form, other, sum_lo, sum_hi,
-                )  # fmt: skip
-            first += taken
+    for number in range(lines):
+        given, stored = x + number * line, out + number * count * out_stride
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
+            first = 0
+            while first < vectors:
+                taken = _chunk(vectors - first, 2)
+                weights, values = w + steps * first * 32, constants + first * 32
+                left = outputs - first * 8
+                for n in range(start, stop, 6):
+                    row = min(n, count - 6)
+                    target = stored + row * out_stride + first * 8 * size
+                    _avxvnni16(
+                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
+                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
+                    )  # fmt: skip
+                first += taken
 
 
 @_kernel
 def product_avx2(
-    x: int, x_stride: int, count: int, w: int, steps: int, constants: int, constants_stride: int,
-    shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int, form: int, other: int, sum_lo: int,
-    sum_hi: int,
+    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
+    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
+    form: int, other: int, sum_lo: int, sum_hi: int,
 ) -> None:  # fmt: skip
-    """(#net.conv1x1) The product with vpmaddwd: x int16, padded to whole steps of 2 channels."""
+    """(#net.conv1x1) (#net.conv3x3) With vpmaddwd: x int16, padded to whole steps of 2 channels."""
     vectors = (outputs + 7) // 8
     size = 1 if form == UINT8 else 2
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        first = 0
-        while first < vectors:
-            taken = _chunk(vectors - first, 2)
-            weights, values = w + steps * first * 32, constants + first * 32
-            left = outputs - first * 8
-            for n in range(start, stop, 4):
-                row = min(n, count - 4)
-                target = out + row * out_stride + first * 8 * size
-                _avx2(
-                    taken, x + row * x_stride, x_stride, weights, steps, values, constants_stride, shift, lo, hi,
-                    target, out_stride, left, form, other, sum_lo, sum_hi,
-                )  # fmt: skip
-            first += taken
+    for number in range(lines):
+        given, stored = x + number * line, out + number * count * out_stride
+        for start in range(0, count, BLOCK):
+            stop = min(start + BLOCK, count)
+            first = 0
+            while first < vectors:
+                taken = _chunk(vectors - first, 2)
+                weights, values = w + steps * first * 32, constants + first * 32
+                left = outputs - first * 8
+                for n in range(start, stop, 4):
+                    row = min(n, count - 4)
+                    target = stored + row * out_stride + first * 8 * size
+                    _avx2(
+                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
+                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
+                    )  # fmt: skip
+                first += taken
 
 
 PRODUCTS: dict[str, Callable[..., None]] = {

@@ -57,7 +57,9 @@ def chains(draw: st.DrawFn) -> Network:
     narrow = st.sampled_from([(-128, 127), (0, 255), (-5, 3), (-400, -145), (32512, 32767)])
     tensors, inner = [x], []
     for _ in range(draw(st.integers(1, 7))):
-        kind = draw(st.sampled_from(["block", "requantise", "filter", "expand", "sum", "same"]))
+        kind = draw(
+            st.sampled_from(["block", "requantise", "filter", "mix", "expand", "sum", "same"])
+        )
         source = draw(st.sampled_from(tensors[-3:]))
         if kind == "block":
             tensors.append(builder.block(source, draw(st.sampled_from([1, 2]))))
@@ -65,6 +67,10 @@ def chains(draw: st.DrawFn) -> Network:
             tensors.append(builder.requantise(source, *draw(narrow)))
         elif kind == "filter":
             tensors.append(builder.conv("depthwise3x3", source, 0, *draw(narrow), extreme=extreme))
+        elif kind == "mix":
+            given_x = builder.requantise(source, *draw(narrow)) if draw(st.booleans()) else source
+            y = builder.conv("conv3x3", given_x, draw(channels), *draw(narrow), extreme=extreme)
+            tensors.append(y)
         elif kind == "expand":
             tensors.append(
                 builder.conv("conv1x1", source, draw(channels), *draw(narrow), extreme=extreme)
