@@ -322,7 +322,8 @@ class MediaSource:
     ) -> Generator[tuple[Any, Fraction], None, None]:
         """Yield decoded frames with their stream time in seconds, interlaced ones deinterlaced."""
         stream = self._video(container)
-        stream.thread_type = "AUTO"
+        # not by frames: libavcodec's threads then mark a damaged picture in most runs only
+        stream.thread_type = "SLICE"
         stream.codec_context.thread_count = self._threads
         base = Fraction(stream.time_base)
         rate = nominal_rate(stream) or DEFAULT_RATE
