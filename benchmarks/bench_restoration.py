@@ -10,21 +10,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from refcodec.encoder.restored_measure import NETWORKS
 from refcodec.intnet.backends import available, resolve
 from refcodec.intnet.profile import profile
 from refcodec.picture import Picture
-from refcodec.restoration import Restorer, find_restoration
+from refcodec.restoration import RestorationModel, Restorer, shipped_restoration
 from refcodec.restoration.model import LUMA
 from refcodec.upscaling import Upscaler
 
 WIDTH, HEIGHT = 1920, 1080
 EVALUATORS = [name for name in available() if name not in ("numpy", "torch", "onnxruntime")]
 ROUNDS = 9
+
+
+def network() -> RestorationModel:
+    """Return one of the networks that encoders choose from: all are of one size."""
+    return shipped_restoration(NETWORKS[Fraction(1, 2)])
 
 
 def noise(width: int, height: int) -> Picture:
@@ -37,7 +44,7 @@ def noise(width: int, height: int) -> Picture:
 @pytest.mark.parametrize("backend", EVALUATORS)
 def test_restore(benchmark: BenchmarkFixture, backend: str) -> None:
     picture = noise(WIDTH, HEIGHT)
-    restorer = Restorer(find_restoration(), 1, backend)
+    restorer = Restorer(network(), 1, backend)
     restorer.restore(picture)
     benchmark.extra_info["samples"] = WIDTH * HEIGHT
     benchmark(restorer.restore, picture)
@@ -56,7 +63,7 @@ def _least(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print the tables."""
-    model, picture = find_restoration(), noise(WIDTH, HEIGHT)
+    model, picture = network(), noise(WIDTH, HEIGHT)
     coded = noise(WIDTH // 2, HEIGHT // 2)
     upscaler = Upscaler(coded.width, coded.height, WIDTH, HEIGHT)
     theirs = _least(lambda: upscaler.upscale(coded.planes))

@@ -206,25 +206,24 @@ def measure(
 @app.command()
 def restoration(
     config: Path = typer.Argument(
-        Path("trainer/configs/restoration.toml"), help="Settings of the training."
+        Path("trainer/configs/restoration_half.toml"), help="Settings of the training."
     ),
-    pairs: Path = typer.Option(
-        Path("runs/restoration/pairs.npz"),
-        help="Pairs to train on; made first where there are none.",
+    pairs: Path | None = typer.Option(
+        None,
+        help="Pairs to train on; made first where there are none. "
+        "[default: runs/restoration/CONFIG.npz]",
     ),
-    intervals: int = typer.Option(500, help="Coded intervals to make pairs of, three of each."),
+    intervals: int = typer.Option(600, help="Coded intervals to make pairs of, three of each."),
     pictures: Path = typer.Option(
         Path("../shared/data/images/train"), help="Folder of training pictures."
     ),
     lpips: Path = typer.Option(Path("../shared/data/lpips"), help="Folder of LPIPS weights."),
-    out: Path = typer.Option(
-        Path("refcodec/models/restoration.safetensors"), help="Model file to write."
+    out: Path | None = typer.Option(
+        None, help="Model file to write. [default: refcodec/models/CONFIG.safetensors]"
     ),
-    workers: int = typer.Option(2, help="Processes that make pairs, and threads that train."),
+    workers: int = typer.Option(1, help="Processes that make pairs, and threads that train."),
 ) -> None:
     """Train a restoration network on encodes of training pictures; the last tenth of them is measured only."""
-    import tomllib
-
     from rich.progress import track
 
     from refcodec.metrics.lpips_layers import NETS
@@ -233,11 +232,14 @@ def restoration(
     from trainer.lpips import LPIPS
     from trainer.restoration_pairs import load_pairs, make_restoration_pairs, save_pairs
 
+    pair_settings, settings = training.read_config(config)
+    pairs = pairs or Path(f"runs/restoration/{config.stem}.npz")
+    out = out or Path(f"refcodec/models/{config.stem}.safetensors")
     if not pairs.exists():
-        made = make_restoration_pairs(pictures, pairs.parent / "train.rgb", intervals, 1, workers)
+        cache = pairs.parent / "train.rgb"
+        made = make_restoration_pairs(pictures, cache, intervals, pair_settings, workers)
         save_pairs([pair for few in track(made, "Making pairs", intervals) for pair in few], pairs)
     known = load_pairs(pairs)
-    settings = training.RestorationTraining(**tomllib.loads(config.read_text()))
     held_back = known[-max(1, len(known) // 10) :]
     nets = [LPIPS(lpips / f"lpips_{net}_v0.1.npz", net) for net in NETS]
     torch.manual_seed(settings.seed)

@@ -16,6 +16,9 @@ SIZE = 256
 """Width and height of the pictures."""
 COUNT = 10
 """How many there are of a scene."""
+_ENLARGED = 0.5
+"""Part of the paths over pictures that are enlarged: video is often softer than its size allows."""
+_LEAST_SCALE = 0.5
 _FASTEST = 6.0
 """Samples that a picture moves at most from one to the next."""
 
@@ -40,6 +43,8 @@ def _path(pictures: Pictures, rng: np.random.Generator) -> list[NDArray[np.uint8
         np.asarray(pictures.items[rng.choice(len(pictures.items), p=pictures.weights)])
     )
     scale = float(np.exp(rng.uniform(0, np.log(min(picture.size) / SIZE))))
+    if rng.random() < _ENLARGED:
+        scale = float(rng.uniform(_LEAST_SCALE, 1.0))
     speed = rng.uniform(-1, 1, 2) * rng.choice([0.0, 1.0, _FASTEST])
     growth = float(rng.choice([1.0, rng.uniform(0.99, 1.01)]))
     room = np.array(picture.size) - scale * SIZE

@@ -8,8 +8,10 @@ A unit of detail is half a unit of luma; it is added with a gain of 1 to 3 halve
 from __future__ import annotations
 
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from trainer.graph import Conv, Executor, Range, Step, TorchExecutor, Value
 from trainer.lpips import LPIPS
 from trainer.moving_pictures import SIZE
 from trainer.networks import Ranged
-from trainer.restoration_pairs import RestorationPair
+from trainer.restoration_pairs import PairSettings, RestorationPair
 
 _LUMA = 1 / 255
 
@@ -49,6 +51,15 @@ class RestorationTraining:
     factor: int = 4
     widths: tuple[int, ...] = (32,)
     seed: int = 1
+
+
+def read_config(path: Path) -> tuple[PairSettings, RestorationTraining]:
+    """Return the settings of a file in TOML: those of the pairs in a table `pairs`, sizes as fractions in quotes."""
+    table = tomllib.loads(path.read_text())
+    pairs = table.pop("pairs", {})
+    if "sizes" in pairs:
+        pairs["sizes"] = tuple(Fraction(size) for size in pairs["sizes"])
+    return PairSettings(**pairs), RestorationTraining(**table)
 
 
 class RestorationNetwork(Ranged):

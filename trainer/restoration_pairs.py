@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +23,19 @@ from trainer.coded_intervals import (
 )
 from trainer.moving_pictures import COUNT, SIZE, moving_pictures
 
-CRFS = (28.0, 44.0)
-"""Rate factors at which detail is lost and something is left to restore it from."""
-_GENERATED = 0.2
 _LARGEST_INDEX = 48
 _SIZE = CodedSize(SIZE, SIZE)
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """sizes: rungs of the size ladder; rate_factors: from the least to the largest, at which detail is lost and
+    something is left to restore it from; generated: part of the intervals whose keyframe is generated; seed."""
+
+    sizes: tuple[Fraction, ...] = LADDER
+    rate_factors: tuple[float, float] = (28.0, 44.0)
+    generated: float = 0.2
+    seed: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +47,14 @@ class RestorationPair:
 
 
 def make_restoration_pairs(
-    folder: Path, cache: Path, count: int, seed: int, workers: int
+    folder: Path, cache: Path, count: int, settings: PairSettings, workers: int
 ) -> Iterator[list[RestorationPair]]:
     """Yield, interval by interval, pairs of `count` intervals of moving pictures from `folder`, three of each interval.
 
-    cache: file for decoded pictures. Pair n depends on (seed, n) alone.
+    cache: file for decoded pictures. Pair n depends on (settings, n) alone.
     """
-    yield from of_intervals(partial(_interval, folder, cache, seed), folder, cache, count, workers)
+    work = partial(_interval, folder, cache, settings)
+    yield from of_intervals(work, folder, cache, count, workers)
 
 
 def save_pairs(pairs: list[RestorationPair], path: Path) -> None:
@@ -67,16 +77,18 @@ def load_pairs(path: Path) -> list[RestorationPair]:
         ]
 
 
-def _interval(folder: Path, cache: Path, seed: int, number: int) -> list[RestorationPair]:
-    rng = np.random.default_rng([seed, number])
+def _interval(
+    folder: Path, cache: Path, settings: PairSettings, number: int
+) -> list[RestorationPair]:
+    rng = np.random.default_rng([settings.seed, number])
     pictures = moving_pictures(kept_pictures(folder, cache), rng)
-    size = coded_size(SIZE, SIZE, LADDER[rng.integers(len(LADDER))])
+    size = coded_size(SIZE, SIZE, settings.sizes[rng.integers(len(settings.sizes))])
     scaled = [to_grid(picture, size) for picture in pictures]
     hidden = None
-    if rng.random() < _GENERATED:
+    if rng.random() < settings.generated:
         hidden = prompter(None).prompt(scaled[0], int(rng.integers(_LARGEST_INDEX))).picture
     preset = PRESETS["medium"]
     avc = interval_settings(size, preset.x264_preset, preset.overrides, preset.behind_coded)
-    decoded = coded_and_decoded(scaled, avc, float(rng.uniform(*CRFS)), hidden)
+    decoded = coded_and_decoded(scaled, avc, float(rng.uniform(*settings.rate_factors)), hidden)
     chosen = (0, int(rng.integers(2, COUNT - 1)), COUNT - 1)
     return [RestorationPair(pictures[number], decoded(number)) for number in chosen]

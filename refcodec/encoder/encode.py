@@ -25,12 +25,12 @@ from refcodec.encoder.prompts import Refinement, prompter
 from refcodec.encoder.rate_control import RateSearch
 from refcodec.encoder.report import EncodeReport, SegmentReport
 from refcodec.encoder.restoration_choice import (
-    SMALLEST_RESTORED,
     RestorationJob,
     best_gain,
     run_restoration_job,
     segment_file,
 )
+from refcodec.encoder.restored_measure import NETWORKS, SMALLEST_RESTORED, network_for
 from refcodec.encoder.rung_choice import RungChoice
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
@@ -39,7 +39,7 @@ from refcodec.encoder.survey import Survey, survey_source
 from refcodec.fitting.settings import FitSettings
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import VARIABLE, file_name, find_judges
-from refcodec.restoration import find_restoration
+from refcodec.restoration import shipped_restoration
 
 _MOST_SIDE_SHARE = 0.9
 _FILES = ", ".join(file_name(net) for net in NETS)
@@ -137,12 +137,13 @@ def _generator_usable(settings: EncoderSettings, notes: list[str]) -> bool:
 
 
 def _restorable(settings: EncoderSettings, notes: list[str]) -> EncoderSettings:
-    """Return settings under which pictures are restored only where the network for it is installed; raises what is
-    wrong with it where the user asked for a gain."""
+    """Return settings under which pictures are restored only where the networks for it are installed; raises what is
+    wrong with them where the user asked for a gain."""
     if settings.restoration == 0:
         return settings
     try:
-        find_restoration()
+        for name in NETWORKS.values():
+            shipped_restoration(name)
     except errors.HypError as problem:
         if settings.restoration != "auto":
             raise
@@ -272,7 +273,7 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
                 keyframes, encoder = coding.choices, coding.encoder
                 crf, results = coding.crf, coding.results
             index = next((k.prompt_scale_index for k in keyframes if k is not None), None)
-            plan = _restored(context, planner, avc, encoder.plan(results), results)
+            plan = _restored(context, planner, avc, choice.rung, encoder.plan(results), results)
             return _Sequence(results, plan, choice.rung, crf, index, encoder, report)
         smaller = [rung for rung in planner.rungs if rung < choice.rung]
         if not smaller:
@@ -289,6 +290,7 @@ def _restored(
     context: EncodeContext,
     planner: Planner,
     avc: AvcSettings,
+    rung: Fraction,
     plan: FilePlan,
     results: list[SegmentResult],
 ) -> FilePlan:
@@ -299,16 +301,20 @@ def _restored(
     if gain == "auto":
         size = sum(result.pictures_size + result.prompt_size for result in results)
         open_question = not avc.sharpening and size >= SMALLEST_RESTORED
-        gain = _measured_gain(context, planner, plan, results) if open_question else 0
+        gain = _measured_gain(context, planner, rung, plan, results) if open_question else 0
     if not gain:
         return plan
-    digest = find_restoration().digest
+    digest = network_for(rung).digest
     header = replace(plan.header, restoration_gain=gain, restoration_digest=digest)
     return replace(plan, header=header)
 
 
 def _measured_gain(
-    context: EncodeContext, planner: Planner, plan: FilePlan, results: list[SegmentResult]
+    context: EncodeContext,
+    planner: Planner,
+    rung: Fraction,
+    plan: FilePlan,
+    results: list[SegmentResult],
 ) -> int:
     context.meter.stage("choosing restoration", 0.05)
     about = context.source.description
@@ -318,6 +324,7 @@ def _measured_gain(
             pictures,
             about.width,
             about.height,
+            rung,
             context.settings.model,
         )
         for number, pictures in planner.sampled()

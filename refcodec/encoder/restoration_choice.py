@@ -5,34 +5,32 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from refcodec.decoder import decode
 from refcodec.encoder.assembly import FilePlan, write_file
-from refcodec.encoder.perceptual_measure import distance, seen
+from refcodec.encoder.perceptual_measure import seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.resizing import cropped
+from refcodec.encoder.restored_measure import restored_distances
 from refcodec.encoder.segment_job import CodedSegment
 from refcodec.generator import load_model
-from refcodec.restoration import LARGEST_GAIN, each_gain, find_restoration
+from refcodec.restoration import LARGEST_GAIN
 
 SCORED_PICTURES = 8
-SMALLEST_RESTORED = 16_000
-"""Bytes of a file of which a digest is no part worth mentioning; it comes after the search for the rate."""
-_COUNTED = (1.0, 1.03, 1.09, 1.15)
-"""Times the distance that counts, by restoration_gain: the measure likes more of it than LPIPS does
-(docs/decisions/0023)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestorationJob:
-    """data: a file of one segment; pictures: those of the source for it, of presentation size width x height; model:
-    the generator's file (None: the installed one that the file names)."""
+    """data: a file of one segment; pictures: those of the source for it, of presentation size width x height; rung:
+    the part of it that is coded; model: the generator's file (None: the installed one that the file names)."""
 
     data: bytes
     pictures: StoredPictures
     width: int
     height: int
+    rung: Fraction
     model: Path | None
 
 
@@ -49,21 +47,19 @@ def run_restoration_job(job: RestorationJob) -> list[float]:
     count = job.pictures.count
     step = max(1, count // SCORED_PICTURES)
     wanted = range(step // 2, count, step)
-    restoration = find_restoration()
     model = None if job.model is None else load_model(job.model)
-    total = [0.0] * (LARGEST_GAIN + 1)
+    found = []
     with decode(job.data, backend="libav", threads=1, model=model) as pictures:
         for number, decoded in enumerate(pictures):
             if number not in wanted:
                 continue
             source = seen(cropped(job.pictures.picture(number), job.width, job.height))
-            for gain, variant in enumerate(each_gain(restoration, decoded.picture)):
-                total[gain] += distance(source, seen(variant))
-    return [value / len(wanted) for value in total]
+            gains = range(LARGEST_GAIN + 1)
+            found.append(restored_distances(source, decoded.picture, job.rung, gains))
+    return [sum(each) / len(wanted) for each in zip(*found, strict=True)]
 
 
 def best_gain(distances: Sequence[Sequence[float]]) -> int:
     """Return the restoration_gain that suits all segments, of which the distances for each gain are given."""
     means = [sum(column) / len(distances) for column in zip(*distances, strict=True)]
-    counted = [factor * mean for factor, mean in zip(_COUNTED, means, strict=True)]
-    return min(range(len(counted)), key=lambda gain: counted[gain])
+    return min(range(len(means)), key=lambda gain: means[gain])

@@ -24,6 +24,11 @@ class Digested(Protocol):
 Model = TypeVar("Model", bound=Digested)
 
 
+def shipped(name: str) -> Path:
+    """Return where the file NAME.safetensors is that ships."""
+    return MODELS / f"{name}.safetensors"
+
+
 def installed(name: str) -> list[Path]:
     """Return the files NAME*.safetensors, the shipped ones first, and NAME itself before others of its folder."""
     folders = [MODELS]

@@ -1,6 +1,11 @@
 """Restoration: the detail that a network finds is added to pictures of presentation size."""
 
-from refcodec.restoration.model import RestorationModel, find_restoration, load_restoration
+from refcodec.restoration.model import (
+    RestorationModel,
+    find_restoration,
+    load_restoration,
+    shipped_restoration,
+)
 from refcodec.restoration.restorer import LARGEST_GAIN, Restorer, each_gain
 
 __all__ = [
@@ -10,4 +15,5 @@ __all__ = [
     "each_gain",
     "find_restoration",
     "load_restoration",
+    "shipped_restoration",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from refcodec import errors
 from refcodec.intnet.graph import Network, infer_scales, multiplications
-from refcodec.intnet.installed import installed, with_digest
+from refcodec.intnet.installed import installed, shipped, with_digest
 from refcodec.intnet.model_file import ModelFile, read_model_file
 
 NETWORK = "restoration"
@@ -76,6 +76,12 @@ def _loaded(path: Path, _: int) -> RestorationModel:
 def load_restoration(path: str | os.PathLike[str]) -> RestorationModel:
     """Read and check the model file at `path`. Raises HYP-E-GEN-04 and HYP-E-NET-01 to -10."""
     return RestorationModel(read_model_file(path))
+
+
+def shipped_restoration(name: str) -> RestorationModel:
+    """Return the network NAME.safetensors that ships. Raises HYP-E-GEN-04 and HYP-E-NET-01 to -10."""
+    path = shipped(name)
+    return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 def find_restoration(digest: bytes | None = None) -> RestorationModel:

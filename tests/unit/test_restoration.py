@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -22,9 +23,11 @@ from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.decoder.substrate import BACKENDS
 from refcodec.encoder import EncoderSettings, encode
+from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.resizing import CodedSize
 from refcodec.encoder.restoration_choice import RestorationJob, best_gain, run_restoration_job
+from refcodec.encoder.restored_measure import network_for, restored_distances
 from refcodec.intnet.backends import VECTOR, available
 from refcodec.intnet.graph import Network
 from refcodec.intnet.model_file import write_model_file
@@ -36,6 +39,7 @@ from refcodec.restoration import (
     each_gain,
     find_restoration,
     load_restoration,
+    shipped_restoration,
 )
 from refcodec.restoration.model import NETWORK
 from refcodec.upscaling import Upscaler
@@ -79,6 +83,30 @@ def test_equals_the_plain_counterpart(
     assert found.y.tolist() == restore(picture.y.tolist(), plain, gain)
     assert found.u is picture.u
     assert found.v is picture.v
+
+
+@pytest.mark.parametrize(
+    ("rung", "name"),
+    [
+        (Fraction(1), "restoration_whole"),
+        (Fraction(5, 6), "restoration_two_thirds"),
+        (Fraction(2, 3), "restoration_two_thirds"),
+        (Fraction(1, 2), "restoration_half"),
+        (Fraction(1, 3), "restoration_third"),
+        (Fraction(1, 4), "restoration_third"),
+    ],
+)
+def test_sizes_have_the_network_that_was_taught_with_them(rung: Fraction, name: str) -> None:
+    assert network_for(rung) is shipped_restoration(name)
+
+
+def test_distances_by_gain_are_those_of_restored_pictures() -> None:
+    source, shown = picture_of(3, 48, 64), picture_of(4, 48, 64)
+    variants = each_gain(network_for(Fraction(1, 2)), shown, (0, 2))
+    found = restored_distances(seen(source), shown, Fraction(1, 2), (0, 2))
+    plain, full = (distance(seen(source), seen(variant)) for variant in variants)
+    assert found[0] == plain
+    assert full < found[1] < 1.1 * full
 
 
 def test_each_gain_is_what_a_restorer_makes() -> None:
@@ -230,7 +258,7 @@ def test_decodes_for_the_choice_have_the_model_that_was_encoded_with(tmp_path: P
     shown = [each.picture for each in decode(stream.path, model=stream.model)]
     (tmp_path / "pictures").write_bytes(b"".join(picture.tobytes() for picture in shown))
     pictures = StoredPictures(tmp_path / "pictures", CodedSize(32, 32), len(shown))
-    job = RestorationJob(stream.path.read_bytes(), pictures, 32, 32, stream.model_path)
+    job = RestorationJob(stream.path.read_bytes(), pictures, 32, 32, Fraction(1), stream.model_path)
     unrestored, *restored = run_restoration_job(job)
     assert unrestored == 0
     assert min(restored) > 0
@@ -240,13 +268,13 @@ def test_decodes_for_the_choice_have_the_model_that_was_encoded_with(tmp_path: P
     ("distances", "gain"),
     [
         ([[0.5, 0.4, 0.3, 0.35]], 2),
-        ([[0.5, 0.4, 0.39, 0.39]], 1),
-        ([[0.5, 0.49, 0.495, 0.6]], 0),
+        ([[0.5, 0.4, 0.39, 0.38]], 3),
+        ([[0.5, 0.51, 0.495, 0.6]], 2),
         ([[0.5, 0.4, 0.6, 0.7], [0.2, 0.35, 0.5, 0.6]], 0),
         ([[0.5, 0.3, 0.6, 0.7], [0.2, 0.25, 0.5, 0.6]], 1),
     ],
 )
-def test_gain_must_win_clearly_over_all_segments(distances: list[list[float]], gain: int) -> None:
+def test_gain_suits_all_segments_together(distances: list[list[float]], gain: int) -> None:
     assert best_gain(distances) == gain
 
 
@@ -271,7 +299,9 @@ def test_encoder_writes_the_gain_that_was_asked_for_or_that_measures_best(
     finally:
         reader.close()
     assert header.restoration_gain == expected
-    assert bytes(header.restoration_digest) == (find_restoration().digest if expected else b"")
+    assert bytes(header.restoration_digest) == (
+        network_for(report.rung).digest if expected else b""
+    )
 
 
 def test_small_files_are_not_made_larger_by_a_digest(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from trainer.graph import TorchExecutor, Value  # noqa: E402
 from trainer.lpips import LPIPS  # noqa: E402
 from trainer.moving_pictures import SIZE  # noqa: E402
 from trainer.restoration_pairs import (  # noqa: E402
+    PairSettings,
     RestorationPair,
     load_pairs,
     make_restoration_pairs,
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pairs(folder: Path) -> list[RestorationPair]:
-    made = make_restoration_pairs(folder / "pictures", folder / "cache.rgb", 4, 1, 1)
+    made = make_restoration_pairs(folder / "pictures", folder / "cache.rgb", 4, PairSettings(), 1)
     return [pair for few in made for pair in few]
 
 
@@ -49,7 +50,9 @@ def test_pairs_are_repeatable_and_read_back(
     assert len(pairs) == 12
     assert all(pair.decoded.y.shape == pair.original.y.shape == (SIZE, SIZE) for pair in pairs)
     assert not any(pair.decoded.same_as(pair.original) for pair in pairs)
-    again = next(make_restoration_pairs(folder / "pictures", folder / "cache.rgb", 1, 1, 1))
+    again = next(
+        make_restoration_pairs(folder / "pictures", folder / "cache.rgb", 1, PairSettings(), 1)
+    )
     save_pairs(pairs, tmp_path / "pairs.npz")
     for others in (again, load_pairs(tmp_path / "pairs.npz")):
         for ours, theirs in zip(pairs, others, strict=False):
@@ -98,7 +101,10 @@ def test_exported_network_is_the_trained_one(
 
 def test_command_writes_a_network_that_decoders_take(folder: Path, tmp_path: Path) -> None:
     config = tmp_path / "restoration.toml"
-    config.write_text("factor = 4\nwidths = [8]\nsteps = 2\ncrop = 64\n")
+    config.write_text(
+        "factor = 4\nwidths = [8]\nsteps = 2\ncrop = 64\n"
+        '[pairs]\nsizes = ["1/3", "1/2"]\nrate_factors = [30, 40]\n'
+    )
     out = tmp_path / "restoration.safetensors"
     command = [
         "restoration",
