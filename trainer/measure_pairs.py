@@ -1,6 +1,7 @@
 """Pairs of a picture and what an encode left of it, with their LPIPS: what the encoder's measure is trained on.
 
-Training pictures are made to move, coded as the encoder codes an interval, and brought back to full size.
+Training pictures are made to move, coded as the encoder codes an interval, and brought back to full size; half of them
+are restored.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 
 from refcodec.encoder.prompts import fine_model, prompter
 from refcodec.encoder.resizing import coded_size, to_grid
+from refcodec.encoder.restored_measure import network_for
 from refcodec.encoder.settings import HIGHEST_CRF, LADDER, PRESETS
 from refcodec.metrics.colour import planes_to_rgb
 from refcodec.metrics.lpips import lpips
 from refcodec.metrics.lpips_layers import NETS
+from refcodec.restoration import LARGEST_GAIN, each_gain
 from trainer.coded_intervals import (
     coded_and_decoded,
     interval_settings,
@@ -29,6 +32,7 @@ from trainer.coded_intervals import (
 from trainer.moving_pictures import COUNT, SIZE, moving_pictures
 
 _LOWEST_CRF, _LARGEST_INDEX = 22.0, 56
+_RESTORED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,8 @@ def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) 
     decoded_picture = coded_and_decoded(scaled, avc, crf, hidden)
     pairs = []
     for index in (int(rng.integers(2)), int(rng.integers(COUNT // 2, COUNT))):
-        decoded = decoded_picture(index)
+        gain = int(rng.integers(1, LARGEST_GAIN + 1)) if rng.random() < _RESTORED else 0
+        (decoded,) = each_gain(network_for(rung), decoded_picture(index), (gain,))
         a, b = planes_to_rgb(pictures[index]), planes_to_rgb(decoded)
         scores = {}
         for name in NETS:
