@@ -312,14 +312,15 @@ def _chunk(vectors: int, limit: int) -> int:
     return (vectors + shares - 1) // shares
 
 
-@_kernel
-def product_vnni8(
+@njit(nogil=True, error_model="numpy")  # cached with who calls it
+def _product(
+    tile: Any, lanes: int, rows: int, most: int,
     x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
     constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
     form: int, other: int, sum_lo: int, sum_hi: int,
 ) -> None:  # fmt: skip
-    """(#net.conv1x1) (#net.conv3x3) With vpdpbusd: x uint8, padded to whole steps of 4 channels."""
-    vectors = (outputs + 15) // 16
+    """(#net.conv1x1) (#net.conv3x3) With a tile of `rows` positions and at most `most` vectors of `lanes` outputs."""
+    vectors = (outputs + lanes - 1) // lanes
     size = 1 if form == UINT8 else 2
     for number in range(lines):
         given, stored = x + number * line, out + number * count * out_stride
@@ -327,129 +328,51 @@ def product_vnni8(
             stop = min(start + BLOCK, count)
             first = 0
             while first < vectors:
-                taken = _chunk(vectors - first, 4)
-                weights, values = w + steps * first * 64, constants + first * 64
-                left = outputs - first * 16
-                for n in range(start, stop, 6):
-                    row = min(n, count - 6)
-                    target = stored + row * out_stride + first * 16 * size
-                    _vnni8(
-                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
-                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
+                taken = _chunk(vectors - first, most)
+                place = 4 * lanes * first
+                left = outputs - first * lanes
+                for n in range(start, stop, rows):
+                    row = min(n, count - rows)
+                    tile(
+                        taken, given + row * x_stride, x_stride, run, jump, w + steps * place, steps,
+                        constants + place, constants_stride, shift, lo, hi,
+                        stored + row * out_stride + first * lanes * size, out_stride, left, form, other, sum_lo, sum_hi,
                     )  # fmt: skip
                 first += taken
+
+
+# One function for each tile, as Numba caches those alone that name theirs. x is padded to whole steps: of 4 channels
+# in uint8, of 2 in int16.
 
 
 @_kernel
-def product_vnni16(
-    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
-    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
-    form: int, other: int, sum_lo: int, sum_hi: int,
-) -> None:  # fmt: skip
-    """(#net.conv1x1) (#net.conv3x3) With vpdpwssd: x int16, padded to whole steps of 2 channels."""
-    vectors = (outputs + 15) // 16
-    size = 1 if form == UINT8 else 2
-    for number in range(lines):
-        given, stored = x + number * line, out + number * count * out_stride
-        for start in range(0, count, BLOCK):
-            stop = min(start + BLOCK, count)
-            first = 0
-            while first < vectors:
-                taken = _chunk(vectors - first, 4)
-                weights, values = w + steps * first * 64, constants + first * 64
-                left = outputs - first * 16
-                for n in range(start, stop, 6):
-                    row = min(n, count - 6)
-                    target = stored + row * out_stride + first * 16 * size
-                    _vnni16(
-                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
-                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
-                    )  # fmt: skip
-                first += taken
+def product_vnni8(*arguments: int) -> None:
+    """(#net.conv1x1) (#net.conv3x3) With vpdpbusd: x uint8."""
+    _product(_vnni8, 16, 6, 4, *arguments)
 
 
 @_kernel
-def product_avxvnni8(
-    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
-    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
-    form: int, other: int, sum_lo: int, sum_hi: int,
-) -> None:  # fmt: skip
-    """(#net.conv1x1) (#net.conv3x3) With vpdpbusd of 256 bits: x uint8, padded to whole steps of 4 channels."""
-    vectors = (outputs + 7) // 8
-    size = 1 if form == UINT8 else 2
-    for number in range(lines):
-        given, stored = x + number * line, out + number * count * out_stride
-        for start in range(0, count, BLOCK):
-            stop = min(start + BLOCK, count)
-            first = 0
-            while first < vectors:
-                taken = _chunk(vectors - first, 2)
-                weights, values = w + steps * first * 32, constants + first * 32
-                left = outputs - first * 8
-                for n in range(start, stop, 6):
-                    row = min(n, count - 6)
-                    target = stored + row * out_stride + first * 8 * size
-                    _avxvnni8(
-                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
-                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
-                    )  # fmt: skip
-                first += taken
+def product_vnni16(*arguments: int) -> None:
+    """(#net.conv1x1) (#net.conv3x3) With vpdpwssd: x int16."""
+    _product(_vnni16, 16, 6, 4, *arguments)
 
 
 @_kernel
-def product_avxvnni16(
-    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
-    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
-    form: int, other: int, sum_lo: int, sum_hi: int,
-) -> None:  # fmt: skip
-    """(#net.conv1x1) (#net.conv3x3) With vpdpwssd of 256 bits: x int16, padded to whole steps of 2 channels."""
-    vectors = (outputs + 7) // 8
-    size = 1 if form == UINT8 else 2
-    for number in range(lines):
-        given, stored = x + number * line, out + number * count * out_stride
-        for start in range(0, count, BLOCK):
-            stop = min(start + BLOCK, count)
-            first = 0
-            while first < vectors:
-                taken = _chunk(vectors - first, 2)
-                weights, values = w + steps * first * 32, constants + first * 32
-                left = outputs - first * 8
-                for n in range(start, stop, 6):
-                    row = min(n, count - 6)
-                    target = stored + row * out_stride + first * 8 * size
-                    _avxvnni16(
-                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
-                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
-                    )  # fmt: skip
-                first += taken
+def product_avxvnni8(*arguments: int) -> None:
+    """(#net.conv1x1) (#net.conv3x3) With vpdpbusd of 256 bits: x uint8."""
+    _product(_avxvnni8, 8, 6, 2, *arguments)
 
 
 @_kernel
-def product_avx2(
-    x: int, x_stride: int, count: int, lines: int, line: int, run: int, jump: int, w: int, steps: int,
-    constants: int, constants_stride: int, shift: int, lo: int, hi: int, out: int, out_stride: int, outputs: int,
-    form: int, other: int, sum_lo: int, sum_hi: int,
-) -> None:  # fmt: skip
-    """(#net.conv1x1) (#net.conv3x3) With vpmaddwd: x int16, padded to whole steps of 2 channels."""
-    vectors = (outputs + 7) // 8
-    size = 1 if form == UINT8 else 2
-    for number in range(lines):
-        given, stored = x + number * line, out + number * count * out_stride
-        for start in range(0, count, BLOCK):
-            stop = min(start + BLOCK, count)
-            first = 0
-            while first < vectors:
-                taken = _chunk(vectors - first, 2)
-                weights, values = w + steps * first * 32, constants + first * 32
-                left = outputs - first * 8
-                for n in range(start, stop, 4):
-                    row = min(n, count - 4)
-                    target = stored + row * out_stride + first * 8 * size
-                    _avx2(
-                        taken, given + row * x_stride, x_stride, run, jump, weights, steps, values, constants_stride,
-                        shift, lo, hi, target, out_stride, left, form, other, sum_lo, sum_hi,
-                    )  # fmt: skip
-                first += taken
+def product_avxvnni16(*arguments: int) -> None:
+    """(#net.conv1x1) (#net.conv3x3) With vpdpwssd of 256 bits: x int16."""
+    _product(_avxvnni16, 8, 6, 2, *arguments)
+
+
+@_kernel
+def product_avx2(*arguments: int) -> None:
+    """(#net.conv1x1) (#net.conv3x3) With vpmaddwd: x int16."""
+    _product(_avx2, 8, 4, 2, *arguments)
 
 
 PRODUCTS: dict[str, Callable[..., None]] = {
