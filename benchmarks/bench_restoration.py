@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from refcodec.encoder.restored_measure import NETWORKS
+from refcodec.encoder.restoration_networks import NETWORKS
 from refcodec.intnet.backends import available, resolve
 from refcodec.intnet.profile import profile
 from refcodec.picture import Picture

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from refcodec.encoder.prompts import fine_model, prompter
 from refcodec.encoder.resizing import coded_size, to_grid
-from refcodec.encoder.restored_measure import network_for
+from refcodec.encoder.restoration_networks import network_for
 from refcodec.encoder.settings import HIGHEST_CRF, LADDER, PRESETS
 from refcodec.metrics.colour import planes_to_rgb
 from refcodec.metrics.lpips import lpips
 from refcodec.metrics.lpips_layers import NETS
-from refcodec.restoration import LARGEST_GAIN, each_gain
+from refcodec.restoration import LARGEST_GAIN, Restorer
 from trainer.coded_intervals import (
     coded_and_decoded,
     interval_settings,
@@ -88,8 +88,10 @@ def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) 
     decoded_picture = coded_and_decoded(scaled, avc, crf, hidden)
     pairs = []
     for index in (int(rng.integers(2)), int(rng.integers(COUNT // 2, COUNT))):
-        gain = int(rng.integers(1, LARGEST_GAIN + 1)) if rng.random() < _RESTORED else 0
-        (decoded,) = each_gain(network_for(rung), decoded_picture(index), (gain,))
+        decoded = decoded_picture(index)
+        if rng.random() < _RESTORED:
+            gain = int(rng.integers(1, LARGEST_GAIN + 1))
+            decoded = Restorer(network_for(rung), gain).restore(decoded)
         a, b = planes_to_rgb(pictures[index]), planes_to_rgb(decoded)
         scores = {}
         for name in NETS:

@@ -18,7 +18,7 @@ from refcodec.restoration import Restorer, find_restoration
 GENERATOR_BYTES = 64
 """Memory of the generator for each coded luma sample, at most."""
 RESTORATION_BYTES = 8
-"""Memory of the tensors of restoration for each presented luma sample, in each thread, with the network that ships."""
+"""Memory of the tensors of restoration for each presented luma sample, in each thread, with the networks that ship."""
 RESTORATION_STRIPS = 96 << 20
 """And of the strips that they are made in: so much at most, and STRIP_BYTES for each sample of a small picture."""
 STRIP_BYTES = 56

@@ -25,12 +25,13 @@ from refcodec.encoder.prompts import Refinement, prompter
 from refcodec.encoder.rate_control import RateSearch
 from refcodec.encoder.report import EncodeReport, SegmentReport
 from refcodec.encoder.restoration_choice import (
+    SMALLEST_RESTORED,
     RestorationJob,
     best_gain,
     run_restoration_job,
     segment_file,
 )
-from refcodec.encoder.restored_measure import NETWORKS, SMALLEST_RESTORED, network_for
+from refcodec.encoder.restoration_networks import NETWORKS, network_for
 from refcodec.encoder.rung_choice import RungChoice
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder

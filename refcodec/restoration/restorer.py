@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,12 +61,11 @@ class Restorer:
         return _with_detail(picture, self.detail(picture.y), self._gain)
 
 
-def each_gain(
-    model: RestorationModel, picture: Picture, gains: Sequence[int] = range(LARGEST_GAIN + 1)
-) -> list[Picture]:
-    """(#dec.restoration) Return a picture of presentation size as each restoration_gain of `gains` makes it."""
+def each_gain(model: RestorationModel, picture: Picture) -> list[Picture]:
+    """(#dec.restoration) Return a picture of presentation size as each restoration_gain from 0 on makes it."""
     detail = Restorer(model, 1).detail(picture.y)
-    return [_with_detail(picture, detail, gain) if gain else picture for gain in gains]
+    restored = (_with_detail(picture, detail, gain) for gain in range(1, LARGEST_GAIN + 1))
+    return [picture, *restored]
 
 
 def _with_detail(picture: Picture, detail: NDArray[np.int16], gain: int) -> Picture:
