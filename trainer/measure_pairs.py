@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from refcodec.encoder.prompts import fine_model, prompter
+from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import coded_size, to_grid
 from refcodec.encoder.restoration_networks import network_for
 from refcodec.encoder.settings import HIGHEST_CRF, LADDER, PRESETS
@@ -80,8 +80,7 @@ def _interval(folder: Path, cache: Path, weights: Path, seed: int, number: int) 
     scaled = [to_grid(picture, size) for picture in pictures]
     hidden = None
     if rng.random() < 0.75:
-        maker = prompter(None if rng.random() < 0.7 else fine_model())
-        hidden = maker.prompt(scaled[0], int(rng.integers(_LARGEST_INDEX))).picture
+        hidden = prompter(None).prompt(scaled[0], int(rng.integers(_LARGEST_INDEX))).picture
     preset = PRESETS["medium" if rng.random() < 0.5 else "fast"]
     avc = interval_settings(size, preset.x264_preset, preset.overrides)
     crf = float(rng.uniform(_LOWEST_CRF, HIGHEST_CRF))

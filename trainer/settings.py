@@ -15,10 +15,14 @@ from trainer.networks import Architecture
 class Settings:
     """Everything that determines a run; `steps` and `decay_steps` may grow when it is resumed.
 
+    Over the last `decay_steps` the learning rate falls to zero. Over the last `rounded_steps` (None: those) the rate is
+    that of rounded values, not of noisy ones.
+
     A run that is quantised from step 0 starts from weights whose activation steps were learned before. `frozen`:
     parts that stay as they began, by the names of modules or parameters. `start`: part -> the part of the weights to
     start from that it takes, or several 1x1 convolutions in a row that it takes folded into one; others take that of
-    their own name.
+    their own name. `enlarged`: part of the crops that are enlarged, up to `enlarged_most` times, as video is often
+    softer than its size allows. `lpips_weight` is for LPIPS-alex, `squeeze_weight` for LPIPS-squeeze.
     """
 
     seed: int = 1
@@ -30,14 +34,18 @@ class Settings:
     quantised_from: int = 6000
     steps: int = 12000
     decay_steps: int = 3000
+    rounded_steps: int | None = None
     average: float = 0.998
     clip: float = 1.0
     mse_weight: float = 60.0
     chroma_weight: float = 0.25
     low_weight: float = 2.0
     lpips_weight: float = 1.0
+    squeeze_weight: float = 0.0
     trade_at_finest: float = 8.0
     trade_octaves: float = 6.5
+    enlarged: float = 0.0
+    enlarged_most: float = 2.5
     frozen: Sequence[str] = ()
     start: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     architecture: Architecture = field(default_factory=Architecture)

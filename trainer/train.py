@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from refcodec.metrics.lpips_weights import file_name
 from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
 from trainer.captured import CapturedStep
 from trainer.coding import Coded, code, planes_from, planes_to
@@ -24,7 +25,8 @@ from trainer.lpips import LPIPS
 from trainer.networks import Generator
 from trainer.settings import Settings
 
-CURVE_FIELDS = ["step", "seconds", "loss", "bits_per_pixel", "lpips", "mse", "learning_rate"]
+PARTS = ["bits_per_pixel", "lpips", "squeeze", "mse"]
+CURVE_FIELDS = ["step", "seconds", "loss", *PARTS, "learning_rate"]
 DATA_THREADS = {"cpu": 1, "cuda": 12}
 LAYOUT = {"cpu": torch.channels_last, "cuda": torch.contiguous_format}
 """The layout in which convolutions of a device are fastest."""
@@ -36,6 +38,7 @@ class Losses:
 
     bits_per_pixel: Tensor
     lpips: Tensor
+    squeeze: Tensor
     mse: Tensor
     low: Tensor
 
@@ -46,20 +49,24 @@ def trade(settings: Settings, q: Tensor) -> Tensor:
 
 
 def measure(
-    coded: Coded, y: Tensor, c: Tensor, rgb: Tensor, lpips: LPIPS | None, s: Settings
+    coded: Coded, y: Tensor, c: Tensor, rgb: Tensor, judges: Mapping[str, LPIPS], s: Settings
 ) -> Losses:
-    """Compare the coded planes with luma y (N,1,H,W) and chroma c (N,2,H/2,W/2)."""
+    """Compare the coded planes with luma y (N,1,H,W) and chroma c (N,2,H/2,W/2).
+
+    `judges`: the networks of LPIPS that judge, "alex" and "squeeze"; the distance of an absent one is zero.
+    """
     pixels = y.shape[2] * y.shape[3]
     out_y, out_c = planes_to(coded.planes)
     mse = (out_y - y).square().mean((1, 2, 3))
     mse = mse + s.chroma_weight * 2 * (out_c - c).square().mean((1, 2, 3))
     target = torch.cat([F.avg_pool2d(y, 4), F.avg_pool2d(c, 2)], 1)
     low = (coded.low_picture - target).square().mean((1, 2, 3))
-    if lpips is None:
-        distance = torch.zeros_like(mse)
-    else:
-        distance = lpips(planes_to_rgb(out_y, out_c).clamp(0, 1), rgb)
-    return Losses(coded.bits / pixels, distance, mse, low)
+    out = planes_to_rgb(out_y, out_c).clamp(0, 1)
+    alex, squeeze = (
+        judges[net](out, rgb) if net in judges else torch.zeros_like(mse)
+        for net in ("alex", "squeeze")
+    )
+    return Losses(coded.bits / pixels, alex, squeeze, mse, low)
 
 
 def calibrate(model: Generator, batches: list[Tensor]) -> None:
@@ -170,9 +177,13 @@ class Run:
             fused=True,
             capturable=device == "cuda",
         )
-        self.lpips = LPIPS(lpips_path).to(device)
+        self.judges = {"alex": LPIPS(lpips_path).to(device)}
+        if settings.squeeze_weight:
+            path = lpips_path.with_name(file_name("squeeze"))
+            self.judges["squeeze"] = LPIPS(path, "squeeze").to(device)
         if device == "cpu":
-            channels_last(self.lpips)
+            for judge in self.judges.values():
+                channels_last(judge)
         self.step = 0
         self.seconds = 0.0
         if (folder / "checkpoint.pt").exists():
@@ -183,7 +194,7 @@ class Run:
         self._rates = [torch.zeros((), device=device) for _ in groups]
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate
-        self._totals = torch.zeros(4, device=device)
+        self._totals = torch.zeros(1 + len(PARTS), device=device)
         self._summed = 0
         self.layout = LAYOUT.get(device, torch.contiguous_format)
         torch.backends.cudnn.benchmark = device == "cuda"
@@ -233,10 +244,11 @@ class Run:
     def phase(self) -> Phase:
         """Return the phase of the next step."""
         s = self.settings
+        rounded = s.decay_steps if s.rounded_steps is None else s.rounded_steps
         return Phase(
             self.step >= s.quantised_from,
             self.step >= s.mse_only_steps,
-            self.step < s.steps - s.decay_steps,
+            self.step < s.steps - rounded,
         )
 
     def train_step(self, pixels: Tensor) -> None:
@@ -274,9 +286,8 @@ class Run:
         # The fused optimiser leaves everything as it is where this is 1: no wait for the device.
         self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
         self.optimiser.step()
-        parts = (losses.bits_per_pixel, losses.lpips, losses.mse)
         with torch.no_grad():
-            self._totals += torch.stack([loss, *(part.mean() for part in parts)])
+            self._totals += torch.stack([loss, *(getattr(losses, part).mean() for part in PARTS)])
 
     def _loss(self, phase: Phase) -> tuple[Tensor, Losses]:
         s = self.settings
@@ -285,18 +296,17 @@ class Run:
         planes = planes_from(y, c).contiguous(memory_format=self.layout)
         executor = TorchExecutor("quantised" if phase.quantised else "float")
         coded = code(self.model, planes, self._q, executor, phase.noise)
-        lpips = self.lpips if phase.with_lpips else None
-        losses = measure(coded, y, c, planes_to_rgb(y, c).clamp(0, 1), lpips, s)
+        judges = self.judges if phase.with_lpips else {}
+        losses = measure(coded, y, c, planes_to_rgb(y, c).clamp(0, 1), judges, s)
         mse_weight = s.mse_weight if phase.with_lpips else 4 * s.mse_weight
         weight = trade(s, self._q)
-        distortion = (
-            s.lpips_weight * losses.lpips + mse_weight * losses.mse + s.low_weight * losses.low
-        )
+        distortion = s.lpips_weight * losses.lpips + s.squeeze_weight * losses.squeeze
+        distortion = distortion + mse_weight * losses.mse + s.low_weight * losses.low
         loss = ((losses.bits_per_pixel + weight * distortion) / (0.3 + weight)).mean()
         return loss, losses
 
     def means(self) -> list[float]:
-        """Return loss, bits per pixel, LPIPS and squared error, means since the last call."""
+        """Return the loss and its PARTS, means since the last call."""
         result = (self._totals / max(1, self._summed)).tolist()
         self._totals.zero_()
         self._summed = 0
@@ -306,8 +316,9 @@ class Run:
         """Train until `settings.steps` or for `seconds`; saves every few minutes and at the end."""
         s = self.settings
         stream = CropStream(
-            pictures, s.batch, s.crop, s.seed, self.step, DATA_THREADS.get(self.device, 1)
-        )
+            pictures, s.batch, s.crop, s.seed, self.step, DATA_THREADS.get(self.device, 1),
+            s.enlarged, s.enlarged_most,
+        )  # fmt: skip
         began = saved = time.monotonic()
         before = self.seconds
         with open(self.folder / "curve.csv", "a", newline="") as file:

@@ -21,7 +21,7 @@ from refcodec.comparison.progress import Progress, Share, silent
 from refcodec.comparison.video import file_digest
 from refcodec.container.atomic import output_file
 from refcodec.encoder import encode
-from refcodec.encoder.prompts import usable_models
+from refcodec.encoder.prompts import prompter
 from refcodec.encoder.sequence_encoder import WRITER_NAME
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.metrics.lpips_weights import find_judges
@@ -131,8 +131,7 @@ def _encoded(
         settings = settings.with_(fit_settings=replace(settings.fit_settings, lpips=lpips))
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
-    digests = b"".join(model.digest for model in usable_models(settings.model))
-    place = folder / _key(clip, settings, digests)
+    place = folder / _key(clip, settings, prompter(settings.model).model.digest)
     path, report = place / f"{variant.label}.hyp", place / "report.json"
     if not report.is_file():
         place.mkdir(parents=True, exist_ok=True)

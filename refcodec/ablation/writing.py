@@ -20,7 +20,7 @@ from refcodec.comparison.measures import MEASURES
 from refcodec.comparison.model import CodecResult
 from refcodec.comparison.plots import over_time
 from refcodec.comparison.tables import shown, size_text
-from refcodec.encoder.prompts import usable_models
+from refcodec.encoder.prompts import prompter
 
 _PLOTTED = ("lpips_alex", "psnr_y")
 _CLOSE_UPS = 2
@@ -63,7 +63,7 @@ def write_report(
 def _conditions(ablation: Ablation) -> list[str]:
     settings = ablation.settings
     fit = settings.fit_settings
-    digests = ", ".join(model.digest.hex()[:16] for model in usable_models(settings.model))
+    digest = prompter(settings.model).model.digest.hex()[:16]
     variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "
@@ -77,7 +77,7 @@ def _conditions(ablation: Ablation) -> list[str]:
         f"{fit.keyframe_weight:g}, decay {fit.decay:g} a second, seed {fit.seed}, device {fit.device}. Each score is "
         "the mean / the mean of the worst 5 % of the measured pictures.",
         "",
-        f"Generator models to choose from: {digests}; {versions()}.",
+        f"Generator model {digest}; {versions()}.",
     ]
 
 

@@ -7,14 +7,12 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from math import isfinite
-from pathlib import Path
 
 from refcodec.encoder import keyframe_choice, rung_choice
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.keyframe_choice import SharedRate
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
-from refcodec.encoder.prompts import FINE_FROM, fine_model
 from refcodec.encoder.rate_control import CrfGuess, clamped, initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
 from refcodec.encoder.rung_choice import (
@@ -53,7 +51,7 @@ class Planner:
         self._counts = context.survey.segment_pictures
         self._stores: dict[Fraction, PictureStore] = {}
         self._guess = CrfGuess()
-        self._prompt_sizes: dict[Path | None, tuple[CodedSize, keyframe_choice.PromptSizes]] = {}
+        self._prompt_sizes: tuple[CodedSize, keyframe_choice.PromptSizes] | None = None
         self.rungs = rung_choice.candidates(self._about, context.settings)
         self._share = context.settings.prompt_share or DEFAULT_PROMPT_SHARE
         self._video_bits = (
@@ -331,27 +329,25 @@ class Planner:
         return [final if generated[number] else None for number in range(count)]
 
     def _prompt(self, size: CodedSize, rung: Fraction, share: float) -> PromptChoice:
-        """Return the prompt choice for a coded size where prompts have `share` of the bits; the prompts of a model
-        are measured once, at the size of `rung`."""
+        """Return the prompt choice for a coded size where prompts have `share` of the bits; prompts are measured
+        once, at the size of `rung`."""
         settings = self._settings
         if self._video_bits is None:
             assert settings.quality is not None
             return PromptChoice(quality_to_prompt_scale_index(settings.quality), settings.model)
         bits = share * self._video_bits / len(self._counts)
-        model = settings.model
-        if model is None and bits >= FINE_FROM * size.samples:
-            model = fine_model()
-        if model not in self._prompt_sizes:
+        if self._prompt_sizes is None:
             sizes = keyframe_choice.measure_prompt_sizes(
                 self.store(rung),
                 keyframe_choice.sampled_segments(len(self._counts)),
-                model,
+                settings.model,
                 self._context.pool,
             )
-            self._prompt_sizes[model] = self.size(rung), sizes
-        measured, sizes = self._prompt_sizes[model]
+            self._prompt_sizes = self.size(rung), sizes
+        measured, sizes = self._prompt_sizes
         # At one index the bits are in proportion to the samples.
-        return PromptChoice(sizes.index(bits * measured.samples / size.samples), model)
+        index = sizes.index(bits * measured.samples / size.samples)
+        return PromptChoice(index, settings.model)
 
     def _bits_of_quality(self, numbers: tuple[int, ...]) -> float:
         """Return bits per picture at full size with coded keyframes, at the quality's rate factor (trials)."""

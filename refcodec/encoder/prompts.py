@@ -17,7 +17,6 @@ from refcodec.fitting.settings import FitSettings
 from refcodec.fitting.trade import Trade
 from refcodec.generator import GeneratorModel
 from refcodec.generator.prompt import Latents, settle
-from refcodec.intnet.installed import MODELS
 from refcodec.picture import Picture
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 CORE_GENERATOR_ID = 1
 ANALYSIS_SUFFIX = ".analysis.safetensors"
-FINE_FROM = 0.28
-"""Bits of a prompt per luma sample from which the second bundled model gives better pictures than the first, which
-was not trained for so many (docs/results/core-generator.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +124,6 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def fine_model() -> Path:
-    """Return the bundled model for large prompts."""
-    return MODELS / "core_fine.safetensors"
-
-
-def usable_models(model_path: Path | None) -> list[GeneratorModel]:
-    """Return the models that an encode chooses from: the one that is given, else the bundled ones."""
-    paths = [None, fine_model()] if model_path is None else [model_path]
-    return [prompter(path).model for path in paths]
 
 
 def analysis_path(model_path: Path) -> Path:

@@ -18,7 +18,7 @@ from refcodec.intnet.backends import available
 from refcodec.intnet.installed import MODELS
 from spec.model import generation, prompt_decoding
 
-SHIPPED = ("core", "core_fine")
+SHIPPED = ("core", "core_small", "core_first", "core_first_fine")
 
 
 def shipped_model(name: str) -> generator.GeneratorModel:

@@ -17,17 +17,14 @@ from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, MediaSource, encode, prompts, worker
-from refcodec.encoder.analysis import load_analyser
+from refcodec.encoder.analysis import bundled_analyser
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
-from refcodec.encoder.prompts import fine_model
 from refcodec.encoder.resizing import coded_size
 from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
 from refcodec.fitting.settings import FitSettings
-from refcodec.generator.model import load_model
-from refcodec.intnet.installed import MODELS
 from refcodec.metrics import psnr
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
@@ -312,8 +309,7 @@ def keyframe_cost(path: Path, original: Picture) -> tuple[float, int]:
     q, prompt = keyframe.prompt_scale_index, bytes(keyframe.prompt_data)
     model = generator.bundled(1, digest)
     picture = model.generate(model.decode_prompt(prompt, q, WIDTH // 16, HEIGHT // 16), q)
-    name = "core_fine" if digest == load_model(fine_model()).digest else "core"
-    trade = load_analyser(MODELS / f"{name}.analysis.safetensors").trade.at(q)
+    trade = bundled_analyser().trade.at(q)
     distortion = distortion_of(FitSettings())
     prepared = distortion.prepare(planes_of(original.planes))
     distance = float(distortion.distance(planes_of(picture.planes), prepared))
