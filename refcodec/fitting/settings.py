@@ -39,9 +39,9 @@ class FitSettings:
     keyframe_weight: float = 0.6
     decay: float = 1.0
     sampled: int = 2
-    learning_rate: float = 0.03
-    joint_rate: float = 0.03
-    noise: float = 0.0
+    learning_rate: float = 0.015
+    joint_rate: float = 0.015
+    noise: float = 1.0
     lpips: tuple[Path, ...] = ()
     mse_weight: float = 60.0
     device: str = "cpu"

@@ -15,7 +15,7 @@ from refcodec.generator.contract import LATENT_LIMIT, MEAN_LIMIT, QPLANE, SCALE_
 from refcodec.generator.prompt import first_pass_mask
 from refcodec.twin.integer_network import Arithmetic, NetworkTwin
 from refcodec.twin.planes import Planes
-from refcodec.twin.rate import laplace_bits
+from refcodec.twin.rate import laplace_bits, rate_slope
 from refcodec.twin.rounding import round_through
 
 
@@ -97,7 +97,8 @@ class KeyframeTwin:
     def render(self, values: Tensor) -> Rendering:
         """Round the latents `values` (1,C,h,w), in quantised units, decode them and return rate and picture.
 
-        Where the scale index is 0 the value is its mean's integer part, as a decoder infers it.
+        Where the scale index is 0 the value is its mean's integer part, as a decoder infers it. But in smooth
+        arithmetic the rate's derivative with respect to a latent is `rate_slope` of it, unrounded.
         """
         rounded = self._rounded(values).clamp(-LATENT_LIMIT, LATENT_LIMIT)
         _, channels, height, width = rounded.shape
@@ -111,9 +112,14 @@ class KeyframeTwin:
         second = torch.where(scale_b > 0, rounded, self._rounded(mean_b))
         mean, scale = torch.where(mask, mean_a, mean_b), torch.where(mask, scale_a, scale_b)
         decoded = torch.where(mask, first, second)
-        bits = (laplace_bits(decoded, mean, scale) * (scale > 0)).sum() + self.hyper_bits
+        if self._arithmetic is Arithmetic.SMOOTH:
+            bits = laplace_bits(decoded, mean, scale, exact_derivative=True)
+        else:
+            slope = rate_slope(values.detach(), mean.detach(), scale.detach())
+            bits = laplace_bits(decoded.detach(), mean, scale) + slope * (values - values.detach())
+        total = (bits * (scale > 0)).sum() + self.hyper_bits
         luma, chroma = self.picture(decoded)
-        return Rendering(bits, luma, chroma, decoded)
+        return Rendering(total, luma, chroma, decoded)
 
     def picture(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """(#gen.process) Return luma and chroma code values of whole latents (1,C,h,w)."""

@@ -28,7 +28,7 @@ from trainer.export import export_analysis, export_model, scale_to_integers  # n
 from trainer.graph import TorchExecutor  # noqa: E402
 from trainer.networks import Architecture, Generator, float_conv  # noqa: E402
 from trainer.settings import Settings, read_settings  # noqa: E402
-from trainer.train import Run, arranged, calibrate, freeze  # noqa: E402
+from trainer.train import PARTS, Run, arranged, calibrate  # noqa: E402
 
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
@@ -327,3 +327,72 @@ def test_shipped_weights_are_of_the_shipped_models(name: str, tmp_path: Path) ->
     planes = [np.round(p.numpy() * 255).astype(np.uint8) for p in (y[0, 0], c[0, 0], c[0, 1])]
     close = torch.from_numpy(shipped.latents(Picture(*planes), 20))[None]
     assert (close - latents).abs().max() < 0.05 * latents.abs().max()
+
+
+def test_enlarged_crops_are_whole_and_soft(pictures: Pictures, tmp_path: Path) -> None:
+    folder = tmp_path / "sharp"
+    folder.mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (80, 96, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / "noise.png")
+    sharp = Pictures(folder, tmp_path / "sharp.rgb")
+
+    def roughness(enlarged: float) -> float:
+        rng = np.random.default_rng(2)
+        crops = [sharp.crop(rng, 40, enlarged, 3.0).astype(float) for _ in range(40)]
+        assert {crop.shape for crop in crops} == {(40, 40, 3)}
+        return float(np.mean([np.abs(np.diff(crop, axis=1)).mean() for crop in crops]))
+
+    assert roughness(1.0) < 0.7 * roughness(0.0)
+    # pictures that are smaller than a crop would be are enlarged more
+    assert pictures.crop(np.random.default_rng(3), 128, 1.0, 1.01).shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize(("rounded", "first_rounded"), [(None, 6), (0, 10), (3, 7)])
+def test_the_rate_is_of_noisy_values_until_the_rounded_steps(
+    rounded: int | None, first_rounded: int, tmp_path: Path, lpips_path: Path
+) -> None:
+    run = Run(tmp_path / "run", settings(rounded_steps=rounded), lpips_path)
+    noisy = []
+    for run.step in range(10):
+        noisy.append(run.phase().noise)
+    assert noisy == [step < first_rounded for step in range(10)]
+
+
+def random_squeeze_weights() -> dict[str, np.ndarray]:
+    """Random weights with the shapes of LPIPS-squeeze."""
+    rng = np.random.default_rng(4)
+    fires = {3: (64, 16), 4: (128, 16), 6: (128, 32), 7: (256, 32), 9: (256, 48), 10: (384, 48)}
+    fires |= {11: (384, 64), 12: (512, 64)}
+    shapes: dict[str, tuple[int, ...]] = {"0": (64, 3, 3, 3)}
+    for layer, (inputs, few) in fires.items():
+        shapes[f"{layer}.squeeze"] = (few, inputs, 1, 1)
+        shapes[f"{layer}.expand1x1"] = (4 * few, few, 1, 1)
+        shapes[f"{layer}.expand3x3"] = (4 * few, few, 3, 3)
+    arrays: dict[str, np.ndarray] = {}
+    for name, shape in shapes.items():
+        deviation = (2 / np.prod(shape[1:])) ** 0.5
+        arrays[f"net.features.{name}.weight"] = rng.normal(0, deviation, shape).astype(np.float32)
+        arrays[f"net.features.{name}.bias"] = np.zeros(shape[0], np.float32)
+    for index, channels in enumerate((64, 128, 256, 384, 384, 512, 512)):
+        arrays[f"lin{index}.weight"] = np.ones((1, channels, 1, 1), np.float32)
+    return arrays
+
+
+def test_lpips_squeeze_is_part_of_the_loss_where_it_has_a_weight(
+    tmp_path: Path, pictures: Pictures, lpips_path: Path
+) -> None:
+    np.savez(lpips_path.with_name("lpips_squeeze_v0.1.npz"), **random_squeeze_weights())
+    crop = torch.from_numpy(pictures.items[0][:64, :64].transpose(2, 0, 1).copy())
+    means = []
+    for weight in (0.0, 0.5):
+        run = Run(
+            tmp_path / str(weight),
+            settings(mse_only_steps=0, squeeze_weight=weight, quantised_from=99),
+            lpips_path,
+        )
+        torch.manual_seed(0)
+        run.train_step(torch.stack([crop, crop]))
+        means.append(dict(zip(("loss", *PARTS), run.means(), strict=True)))
+    assert means[0]["squeeze"] == 0 < means[1]["squeeze"]
+    assert means[0]["lpips"] == pytest.approx(means[1]["lpips"], rel=1e-3)
+    assert means[0]["loss"] < means[1]["loss"]

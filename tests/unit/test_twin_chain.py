@@ -134,7 +134,7 @@ def test_smooth_derivatives_are_those_of_finite_differences(coded: Coded, restor
     leaf = values.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(leaf), leaf)
     with torch.no_grad():
-        step = 1e-5
+        step = 1e-7  # longer ones cross places where a network saturates
         difference = function(values + step * direction) - function(values - step * direction)
     slope = float((gradient * direction).sum())
     assert slope == pytest.approx(float(difference) / (2 * step), rel=1e-3)
