@@ -52,7 +52,11 @@ def encode(
         ),
     ] = "auto",
     model: Annotated[
-        Path | None, typer.Option(help="Generator model file. [default: the bundled one]")
+        Path | None,
+        typer.Option(
+            help="Generator: core, core_small (keyframes decode twice as fast and are less sharp), or a model file with "
+            "its analysis file beside it. [default: core]"
+        ),
     ] = None,
     prompt_share: Annotated[
         float | None,
@@ -121,7 +125,7 @@ def encode(
     check_input(source)
     check_output(target, source)
     if model is not None:
-        check_input(model)
+        model = _model_file(model)
     rate = values.bit_rate(bitrate) if bitrate is not None else None
     begin = values.seconds(start, "--start")
     length = values.seconds(duration, "--duration") if duration is not None else None
@@ -156,6 +160,17 @@ def encode(
         print_json(dataclasses.asdict(report))
     else:
         print("\n".join(_lines(report)))
+
+
+def _model_file(model: Path) -> Path:
+    """Return the file of a generator that ships, by its name, or `model` itself where that is a file."""
+    from refcodec.intnet.installed import shipped
+
+    ships = shipped(model.name)
+    if len(model.parts) == 1 and not model.exists() and ships.is_file():
+        return ships
+    check_input(model)
+    return model
 
 
 def _fit_settings(options: list[str], device: str) -> FitSettings:

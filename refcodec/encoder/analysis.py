@@ -13,8 +13,9 @@ from pathlib import Path
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
+from refcodec import errors
 from refcodec.fitting.trade import Trade
 from refcodec.picture import Picture
 
@@ -135,10 +136,18 @@ def _plane(q: int, like: Float) -> Float:
 
 @lru_cache(maxsize=4)
 def load_analyser(path: Path) -> Analyser:
-    """Read analysis weights from a safetensors file."""
-    with safe_open(path, "numpy") as file:
-        weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
-        about = file.metadata() or {}
+    """Read analysis weights from a safetensors file. Raises HYP-E-GEN-04 where that is not possible."""
+    try:
+        with safe_open(path, "numpy") as file:
+            weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+            about = file.metadata() or {}
+    except (OSError, SafetensorError) as problem:
+        reason = "there is no such file" if not path.exists() else str(problem)
+        raise errors.error(
+            "HYP-E-GEN-04",
+            element=str(path),
+            detail=f"an encoder needs this file of analysis weights beside the model's: {reason}.",
+        ) from problem
     trade = {name: float(about[name]) for name in ("at_finest", "octaves") if name in about}
     return Analyser(weights, Trade(**trade))
 

@@ -35,7 +35,7 @@ _NEAR = 1.15
 _OVER_RATE = 1.1
 """Bits of the cheapest trial, of those allowed, from which a rung counts as out of reach."""
 
-DEFAULT_PROMPT_SHARE = 0.5
+DEFAULT_PROMPT_SHARE = 0.29
 """Where nothing is tried."""
 
 

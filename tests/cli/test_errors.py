@@ -11,7 +11,11 @@ from conformance.generators.tiny_stream import TinyStream
 from refcodec import errors
 from refcodec.cli import values
 from refcodec.cli.reporting import EXIT_CODES, error_text
+from refcodec.container import open_reader
+from refcodec.generator import load_model
+from refcodec.intnet.installed import shipped
 from tests.cli.conftest import Hyp
+from tests.unit.test_media_source import write_video
 
 READING = ("info", "trace", "validate")
 
@@ -182,3 +186,27 @@ def test_a_search_for_settings_refuses_before_it_encodes(
         result = hyp("bench", "settings", tiny.path, "--out", out, "--try", text, "--quiet")
         assert result.exit_code == 2 and "HYP-E-CLI-03" in result.stderr
     assert not out.exists()
+
+
+def test_generators_are_named_or_are_files(
+    hyp: Hyp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source.mkv"
+    write_video(source)
+    monkeypatch.chdir(tmp_path)
+    common = ("--bitrate", "100k", "--preset", "fast", "--keyframes", "generated", "--quiet")
+    result = hyp("encode", source, tmp_path / "small.hyp", "--model", "core_small", *common)
+    assert result.exit_code == 0, result.stderr
+    with open_reader(tmp_path / "small.hyp") as reader:
+        digest = bytes(reader.sequence_header.model_digest)
+    assert digest == load_model(shipped("core_small")).digest
+    absent = hyp("encode", source, tmp_path / "a.hyp", "--model", "core_smal", *common)
+    assert absent.exit_code == 2 and "HYP-E-CLI-01" in absent.stderr
+    # it ships for decoders, so no analysis weights lie beside it
+    first = hyp("encode", source, tmp_path / "a.hyp", "--model", "core_first", *common)
+    assert "HYP-E-GEN-04" in first.stderr and "core_first.analysis.safetensors" in first.stderr
+    (tmp_path / "m.safetensors").write_bytes(shipped("core_small").read_bytes())
+    (tmp_path / "m.analysis.safetensors").write_bytes(b"no weights")
+    damaged = hyp("encode", source, tmp_path / "a.hyp", "--model", "m.safetensors", *common)
+    assert "HYP-E-GEN-04" in damaged.stderr and "m.analysis.safetensors" in damaged.stderr
+    assert not (tmp_path / "a.hyp").exists()
