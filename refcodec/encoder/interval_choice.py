@@ -26,31 +26,33 @@ class SequencePlan:
 
 
 def plan_sequence(context: EncodeContext, target_size: float | None) -> SequencePlan:
-    """Return the plan at the longest interval, or at the shorter one up to which trials get better."""
+    """Return the plan at the longest interval, or at the shorter one that trials like best."""
     planner = Planner(context, target_size)
     best = SequencePlan(context, planner, planner.choose_rung(), target_size)
     settings = context.settings
     interval = settings.keyframe_interval / _SHORTENED
+    first = best.choices[0]
+    tried = {context.survey.starts}
     while (
         target_size is not None
         and context.use_generator
-        and best.choices[0].distance is not None
+        and first.distance is not None
         and interval >= settings.shortest_interval
     ):
         survey = context.survey.placed(interval)
-        if survey.starts != best.context.survey.starts:
+        if survey.starts not in tried:
+            tried.add(survey.starts)
             # Segments are numbered, so what is kept of them needs a folder of its own.
             folder = context.folder / f"interval-{interval:.3f}"
             folder.mkdir()
             shorter = replace(context, survey=survey, folder=folder)
             planner = Planner(shorter, target_size)
-            before = best.choices[0]
-            choice = planner.at(before)
-            assert choice.distance is not None and before.distance is not None
-            if choice.distance > _WORTH * before.distance:
+            choice, before = planner.at(first), best.choices[0].distance
+            assert choice.distance is not None and before is not None
+            if choice.distance > _WORTH * before:
                 planner.clear()
-                break
-            best.planner.clear()
-            best = SequencePlan(shorter, planner, (choice,), target_size)
+            else:
+                best.planner.clear()
+                best = SequencePlan(shorter, planner, (choice,), target_size)
         interval /= _SHORTENED
     return best

@@ -153,24 +153,33 @@ class Planner:
         self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
     ) -> RungChoice:
         """Return the best rung with generated keyframes, and the part of the rate for prompts that suits it."""
-        if self._video_bits is None or self._settings.prompt_share is not None:
-            trials = self._trials(True, self._share, start, numbers, bits_per_picture)
-            found = rung_choice.climb(self.rungs, start, trials)
+        shared = self._shared(start, numbers, bits_per_picture)
+        if self._fixed_share:
+            found = rung_choice.climb(self.rungs, start, shared.at(self._share))
             return replace(found, generated=True, share=self._share)
-        shared = SharedRate(
-            lambda share: self._trials(True, share, start, numbers, bits_per_picture)
-        )
-        rung = rung_choice.climb(self.rungs, start, shared).rung
-        share = shared.best_share(rung)
+        return self._with_best_share(shared, rung_choice.climb(self.rungs, start, shared).rung)
+
+    @property
+    def _fixed_share(self) -> bool:
+        """Whether the part of the rate for prompts is not to be chosen."""
+        return self._video_bits is None or self._settings.prompt_share is not None
+
+    def _shared(
+        self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
+    ) -> SharedRate:
+        """Return trials with generated keyframes for each part of the rate that prompts may have."""
+        return SharedRate(lambda share: self._trials(True, share, start, numbers, bits_per_picture))
+
+    def _with_best_share(self, shared: SharedRate, rung: Fraction) -> RungChoice:
+        """Return what the trials say about a rung with the part of the rate for prompts that suits it."""
+        share = self._share if self._fixed_share else shared.best_share(rung)
         return replace(measured(shared.at(share), rung), generated=True, share=share)
 
     def at(self, choice: RungChoice) -> RungChoice:
-        """Return what trial encodes with generated keyframes say about the rung and the prompts' part of the rate of
-        a choice, which was made with other segments."""
-        trials = self._trials(
-            True, choice.share, choice.rung, self._tried_segments(), self._bits_per_picture()
-        )
-        return replace(measured(trials, choice.rung), generated=True, share=choice.share)
+        """Return what trial encodes with generated keyframes say about the rung of a choice, which was made with
+        other segments, and the part of the rate for prompts that suits these: more of them take more of it."""
+        shared = self._shared(choice.rung, self._tried_segments(), self._bits_per_picture())
+        return self._with_best_share(shared, choice.rung)
 
     def settle(self, choices: Sequence[RungChoice]) -> tuple[RungChoice, AvcSettings, float]:
         """Return one of the choices, the settings of x264 for the pictures and where the search for the rate begins.
