@@ -54,7 +54,7 @@ def encode(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Generator: core, core_small (keyframes decode twice as fast and are less sharp), or a model file with "
+            help="Generator: core, core_small (keyframes decode twice as fast, less sharp), or a model file with "
             "its analysis file beside it. [default: core]"
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""Shorter keyframe intervals are taken as long as trials get better, and no further than asked for."""
+"""Shorter keyframe intervals are taken where trials get better, and no shorter than asked for."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def count(plan: interval_choice.SequencePlan) -> int:
     return len(plan.context.survey.starts) - 1
 
 
-def test_intervals_shorten_while_it_pays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_intervals_shorten_where_it_pays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.4, 10: 0.3})
     assert count(plan) == 10
     assert plan.choices[0].distance == 0.3
@@ -78,9 +78,19 @@ def test_intervals_shorten_while_it_pays(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_a_little_better_is_not_worth_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.49, 10: 0.1})
+    plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.49, 10: 0.49})
     assert count(plan) == 2
     assert plan.context.folder == tmp_path
+
+
+def test_a_shorter_one_is_tried_behind_one_that_does_not_pay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.51, 10: 0.4})) == 10
+
+
+def test_the_best_one_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.3, 10: 0.4})) == 5
 
 
 def test_no_shorter_than_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
