@@ -16,7 +16,7 @@ from refcodec.encoder.rung_choice import DEFAULT_PROMPT_SHARE, Trials
 from refcodec.encoder.segment_job import PromptSizeJob, run_prompt_size_job
 from refcodec.encoder.trial import TrialJob, TrialPoint, distance_at, run_trial_job
 
-PROMPT_SHARES = (0.1, 0.14, 0.2, 0.29, 0.38, 0.5, 0.62, 0.74)
+PROMPT_SHARES = (0.2, 0.29, 0.38, 0.5, 0.62, 0.74)
 """Parts of the rate that prompts may have: calm content wants more (docs/decisions/0015)."""
 _SAMPLED_SEGMENTS = 6
 _PROBED = (0, 16, 32, 48, 63)
