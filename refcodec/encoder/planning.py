@@ -13,7 +13,7 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.keyframe_choice import SharedRate
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
-from refcodec.encoder.rate_control import CrfGuess, clamped, initial_crf
+from refcodec.encoder.rate_control import CrfGuess, clamped, crf_for_rate, initial_crf
 from refcodec.encoder.resizing import CodedSize, coded_size
 from refcodec.encoder.rung_choice import (
     DEFAULT_PROMPT_SHARE,
@@ -184,7 +184,8 @@ class Planner:
     def settle(self, choices: Sequence[RungChoice]) -> tuple[RungChoice, AvcSettings, float]:
         """Return one of the choices, the settings of x264 for the pictures and where the search for the rate begins.
 
-        Pictures are coded in the manner of the preset or in that for content that moves: by trials with the settings
+        The next larger rung with generated keyframes is one of them: quick trials, whose pictures cost more bits, choose
+        too small ones. Pictures are coded in the manner of the preset or in that for content that moves: by trials with the settings
         themselves, which decide between the choices too.
         """
         effort, bits = self._settings.effort, self._video_bits
@@ -193,6 +194,7 @@ class Planner:
             self._keep({best.rung})
             return best, self._manner(best.rung, False), self.first_crf(best)
         self._context.meter.stage("choosing how pictures are coded", 0.1)
+        choices = (*choices, *self._larger(choices))
         numbers, bits_per_picture = self._tried_segments(), self._bits_per_picture()
         found = []
         # What one choice needs says little about another one with other keyframes and another size.
@@ -219,6 +221,20 @@ class Planner:
         _, best, avc, first = min(found, key=lambda each: each[0])
         self._keep({best.rung})
         return best, avc, first
+
+    def _larger(self, choices: Sequence[RungChoice]) -> list[RungChoice]:
+        """Return the next larger rung for choices with generated keyframes, where it is none of these."""
+        generated = [choice for choice in choices if choice.generated]
+        known = {choice.rung for choice in generated}
+        found = []
+        for choice in generated:
+            place = self.rungs.index(choice.rung)
+            rung = self.rungs[max(0, place - 1)]
+            if rung not in known and choice.crf is not None:
+                part = self.size(rung).samples / self.size(choice.rung).samples
+                crf = clamped(choice.crf + crf_for_rate(1 / part))
+                found.append(replace(choice, rung=rung, crf=crf))
+        return found
 
     def _counted(self, choice: RungChoice, restless: bool) -> float:
         """Return what part of the measured distance of a choice counts."""

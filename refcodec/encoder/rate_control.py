@@ -37,8 +37,13 @@ def initial_crf(bits_per_sample: float) -> float:
     return min(_LARGEST_GUESS, max(LOWEST_CRF, _usual_crf(bits_per_sample)))
 
 
+def crf_for_rate(part: float) -> float:
+    """Return by how much the rate factor usually grows where a sample gets `part` of the bits."""
+    return -3.6 * math.log2(part)
+
+
 def _usual_crf(bits_per_sample: float) -> float:
-    return 23.0 - 3.6 * math.log2(max(1e-6, bits_per_sample) / 0.1)
+    return 23.0 + crf_for_rate(max(1e-6, bits_per_sample) / 0.1)
 
 
 @dataclass
