@@ -184,9 +184,9 @@ class Planner:
     def settle(self, choices: Sequence[RungChoice]) -> tuple[RungChoice, AvcSettings, float]:
         """Return one of the choices, the settings of x264 for the pictures and where the search for the rate begins.
 
-        The next larger rung with generated keyframes is one of them: quick trials, whose pictures cost more bits, choose
-        too small ones. Pictures are coded in the manner of the preset or in that for content that moves: by trials with the settings
-        themselves, which decide between the choices too.
+        The next larger rung with generated keyframes is one of them: quick trials, whose pictures cost more bits,
+        choose too small ones. Pictures are coded in the manner of the preset or in that for content that moves: by
+        trials with the settings themselves, which decide between the choices too.
         """
         effort, bits = self._settings.effort, self._video_bits
         best = choices[0]

@@ -7,7 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from refcodec.encoder.rate_control import CrfGuess, RateSearch, initial_crf, segment_crf
+from refcodec.encoder.rate_control import (
+    CrfGuess,
+    RateSearch,
+    crf_for_rate,
+    initial_crf,
+    segment_crf,
+)
 from refcodec.encoder.settings import HIGHEST_CRF, LOWEST_CRF
 
 
@@ -84,3 +90,9 @@ def test_guesses_are_moved_by_what_an_encode_took() -> None:
     assert guess.at(0.02) == pytest.approx(35.0)
     assert guess.at(0.01) > 35.0 > guess.at(0.04)
     assert LOWEST_CRF <= guess.at(1e9) <= guess.at(1e-9) <= HIGHEST_CRF
+
+
+def test_a_rate_factor_grows_as_the_bits_of_a_sample_fall() -> None:
+    assert crf_for_rate(1.0) == 0
+    assert crf_for_rate(0.5) == pytest.approx(3.6)
+    assert initial_crf(0.01) - initial_crf(0.02) == pytest.approx(crf_for_rate(0.5))
