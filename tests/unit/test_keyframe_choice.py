@@ -35,7 +35,7 @@ def test_the_best_share_is_found_from_the_middle(best: float) -> None:
     assert len(tried) == len(set(tried))
 
 
-@pytest.mark.parametrize("most", PROMPT_SHARES[:3])
+@pytest.mark.parametrize("most", PROMPT_SHARES[: PROMPT_SHARES.index(DEFAULT_PROMPT_SHARE) + 1])
 def test_prompts_take_less_where_the_usual_part_leaves_too_little(most: float) -> None:
     options, _ = shared(PROMPT_SHARES[0], most)
     assert options.share(HALF) == most
