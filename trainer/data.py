@@ -47,52 +47,50 @@ class Pictures:
         areas = np.array([h * w for h, w in shapes], np.float64)
         self.weights = np.sqrt(areas) / np.sqrt(areas).sum()
 
-    def crop(
-        self, rng: np.random.Generator, size: int, enlarged: float = 0.0, most: float = 2.5
-    ) -> np.ndarray:
+    def crop(self, rng: np.random.Generator, size: int, enlarged: float, most: float) -> np.ndarray:
         """Return one random crop (size,size,3): random picture, scale of 0.4 to 1, place and flip.
 
         A part `enlarged` of the crops has a scale of 1 to `most` instead.
         """
         picture = self.items[rng.choice(len(self.items), p=self.weights)]
         if enlarged and rng.random() < enlarged:
-            return self._enlarged(rng, picture, size, most)
-        limit = min(picture.shape[:2]) / size
-        zoom = min(
-            float(np.exp(rng.uniform(0.0, np.log(2.5)))) if rng.random() < 0.6 else 1.0, limit
-        )
-        side = max(size, int(size * zoom))
-        if min(picture.shape[:2]) < side:
-            side = min(picture.shape[:2])
-        top = int(rng.integers(picture.shape[0] - side + 1))
-        left = int(rng.integers(picture.shape[1] - side + 1))
-        crop = np.asarray(picture[top : top + side, left : left + side])
-        if side != size:
-            resample = Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX
-            crop = np.asarray(Image.fromarray(crop).resize((size, size), resample))
+            crop = _enlarged(rng, picture, size, most)
+        else:
+            crop = _shrunk(rng, picture, size)
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
-    @staticmethod
-    def _enlarged(
-        rng: np.random.Generator, picture: np.ndarray, size: int, most: float
-    ) -> np.ndarray:
-        """Return a crop (size,size,3) of a picture enlarged 1 to `most` times."""
-        side = min(size / float(np.exp(rng.uniform(0.0, np.log(most)))), *picture.shape[:2])
-        left, top = (
-            rng.uniform(0, length - side) for length in (picture.shape[1], picture.shape[0])
-        )
-        # Only what the crop needs, with a margin for the filter: a whole picture is slow to wrap.
-        x, y, reach = int(max(0, left - 4)), int(max(0, top - 4)), int(side) + 9
-        near = Image.fromarray(np.asarray(picture[y : y + reach, x : x + reach]))
-        box = (
-            left - x,
-            top - y,
-            min(left - x + side, near.width),
-            min(top - y + side, near.height),
-        )
-        resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.LANCZOS
-        crop = np.asarray(near.resize((size, size), resample, box))
-        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+def _shrunk(rng: np.random.Generator, picture: np.ndarray, size: int) -> np.ndarray:
+    """Return a crop (size,size,3) of a picture at a scale of 0.4 to 1."""
+    limit = min(picture.shape[:2]) / size
+    zoom = min(float(np.exp(rng.uniform(0.0, np.log(2.5)))) if rng.random() < 0.6 else 1.0, limit)
+    side = max(size, int(size * zoom))
+    if min(picture.shape[:2]) < side:
+        side = min(picture.shape[:2])
+    top = int(rng.integers(picture.shape[0] - side + 1))
+    left = int(rng.integers(picture.shape[1] - side + 1))
+    crop = np.asarray(picture[top : top + side, left : left + side])
+    if side != size:
+        resample = Image.Resampling.LANCZOS if rng.random() < 0.5 else Image.Resampling.BOX
+        crop = np.asarray(Image.fromarray(crop).resize((size, size), resample))
+    return crop
+
+
+def _enlarged(rng: np.random.Generator, picture: np.ndarray, size: int, most: float) -> np.ndarray:
+    """Return a crop (size,size,3) of a picture enlarged 1 to `most` times."""
+    side = min(size / float(np.exp(rng.uniform(0.0, np.log(most)))), *picture.shape[:2])
+    left, top = (rng.uniform(0, length - side) for length in (picture.shape[1], picture.shape[0]))
+    # Only what the crop needs, with a margin for the filter: a whole picture is slow to wrap.
+    x, y, reach = int(max(0, left - 4)), int(max(0, top - 4)), int(side) + 9
+    near = Image.fromarray(np.asarray(picture[y : y + reach, x : x + reach]))
+    box = (
+        left - x,
+        top - y,
+        min(left - x + side, near.width),
+        min(top - y + side, near.height),
+    )
+    resample = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.LANCZOS
+    return np.asarray(near.resize((size, size), resample, box))
 
 
 class CropStream:
@@ -110,9 +108,9 @@ class CropStream:
         size: int,
         seed: int,
         first_step: int,
+        enlarged: float,
+        enlarged_most: float,
         workers: int = 1,
-        enlarged: float = 0.0,
-        enlarged_most: float = 2.5,
     ) -> None:
         self.pictures, self.batch, self.size, self.seed = pictures, batch, size, seed
         self.enlarged, self.enlarged_most = enlarged, enlarged_most

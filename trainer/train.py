@@ -316,8 +316,8 @@ class Run:
         """Train until `settings.steps` or for `seconds`; saves every few minutes and at the end."""
         s = self.settings
         stream = CropStream(
-            pictures, s.batch, s.crop, s.seed, self.step, DATA_THREADS.get(self.device, 1),
-            s.enlarged, s.enlarged_most,
+            pictures, s.batch, s.crop, s.seed, self.step, s.enlarged, s.enlarged_most,
+            DATA_THREADS.get(self.device, 1),
         )  # fmt: skip
         began = saved = time.monotonic()
         before = self.seconds

@@ -146,7 +146,7 @@ def load_analyser(path: Path) -> Analyser:
         raise errors.error(
             "HYP-E-GEN-04",
             element=str(path),
-            detail=f"an encoder needs this file of analysis weights beside the model's: {reason}.",
+            detail=f"an encoder needs the weights in this file: {reason}.",
         ) from problem
     trade = {name: float(about[name]) for name in ("at_finest", "octaves") if name in about}
     return Analyser(weights, Trade(**trade))

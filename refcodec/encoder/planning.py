@@ -154,10 +154,8 @@ class Planner:
     ) -> RungChoice:
         """Return the best rung with generated keyframes, and the part of the rate for prompts that suits it."""
         shared = self._shared(start, numbers, bits_per_picture)
-        if self._fixed_share:
-            found = rung_choice.climb(self.rungs, start, shared.at(self._share))
-            return replace(found, generated=True, share=self._share)
-        return self._with_best_share(shared, rung_choice.climb(self.rungs, start, shared).rung)
+        trials = shared.at(self._share) if self._fixed_share else shared
+        return self._with_best_share(shared, rung_choice.climb(self.rungs, start, trials).rung)
 
     @property
     def _fixed_share(self) -> bool:
@@ -223,16 +221,14 @@ class Planner:
         return best, avc, first
 
     def _larger(self, choices: Sequence[RungChoice]) -> list[RungChoice]:
-        """Return the next larger rung for choices with generated keyframes, where it is none of these."""
-        generated = [choice for choice in choices if choice.generated]
-        known = {choice.rung for choice in generated}
+        """Return the choices with generated keyframes at the next larger rung, where there is one."""
         found = []
-        for choice in generated:
+        for choice in choices:
             place = self.rungs.index(choice.rung)
-            rung = self.rungs[max(0, place - 1)]
-            if rung not in known and choice.crf is not None:
-                part = self.size(rung).samples / self.size(choice.rung).samples
-                crf = clamped(choice.crf + crf_for_rate(1 / part))
+            if choice.generated and place > 0 and choice.crf is not None:
+                rung = self.rungs[place - 1]
+                part = self.size(choice.rung).samples / self.size(rung).samples
+                crf = clamped(choice.crf + crf_for_rate(part))
                 found.append(replace(choice, rung=rung, crf=crf))
         return found
 

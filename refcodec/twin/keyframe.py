@@ -97,8 +97,8 @@ class KeyframeTwin:
     def render(self, values: Tensor) -> Rendering:
         """Round the latents `values` (1,C,h,w), in quantised units, decode them and return rate and picture.
 
-        Where the scale index is 0 the value is its mean's integer part, as a decoder infers it. But in smooth
-        arithmetic the rate's derivative with respect to a latent is `rate_slope` of it, unrounded.
+        Where the scale index is 0 the value is its mean's integer part, as a decoder infers it. The rate's
+        derivative with respect to a latent is `rate_slope` at the unrounded value, in smooth arithmetic the exact one.
         """
         rounded = self._rounded(values).clamp(-LATENT_LIMIT, LATENT_LIMIT)
         _, channels, height, width = rounded.shape

@@ -314,11 +314,11 @@ def test_the_small_configuration_starts_from_the_weights_of_core() -> None:
 
 
 @pytest.mark.parametrize("name", ["core", "core_small"])
-def test_shipped_weights_are_of_the_shipped_models(name: str, tmp_path: Path) -> None:
+def test_shipped_weights_are_of_the_shipped_models(name: str) -> None:
     root = Path(__file__).resolve().parents[2]
     model = load_weights(root / "trainer" / "weights" / f"{name}.safetensors")
-    noise = {"core": "core-noise", "core_small": "core-small-noise"}[name]
-    assert model.architecture == read_settings(root / f"trainer/configs/{noise}.toml").architecture
+    config = f"trainer/configs/{name.replace('_', '-')}-noise.toml"
+    assert model.architecture == read_settings(root / config).architecture
     x, q = torch.rand(1, 24, 16, 16), torch.tensor([20])
     with torch.no_grad():
         latents = model.analysis((x - 0.5) * 4, (q.float() / 32).view(1, 1, 1, 1))
