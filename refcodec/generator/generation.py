@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from refcodec.generator.contract import LATENT_LIMIT, QPLANE, SCALE_COUNT
 from refcodec.intnet.backends import default_threads, evaluator
+from refcodec.intnet.layout import channels_last
 from refcodec.picture import Picture
 
 if TYPE_CHECKING:
@@ -19,10 +20,20 @@ Int16 = NDArray[np.int16]
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 
+@_kernel
+def _scale(values: Any, gain: Any, out: Any) -> None:
+    for n in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            value = (np.int32(values[n, c]) * gain[c] + 32) >> 6
+            out[n, c] = min(max(value, -LATENT_LIMIT), LATENT_LIMIT)
+
+
 def dequantise(values: Int16, gain: NDArray[np.int32]) -> Int16:
     """(#gen.dequantisation) Scale quantised latents (C,h,w) by the gains (C) in 1/64, clamped to -2047..2047."""
-    scaled = (values.astype(np.int32) * gain[:, None, None] + 32) >> 6
-    return np.clip(scaled, -LATENT_LIMIT, LATENT_LIMIT).astype(np.int16)
+    last = channels_last(np.asarray(values, np.int16))
+    scaled = np.empty_like(last)
+    _scale(last.reshape(-1, len(values)), gain, scaled.reshape(-1, len(values)))
+    return scaled.transpose(2, 0, 1)
 
 
 @_kernel
@@ -42,7 +53,7 @@ def _assemble(planes: Any, y: Any, u: Any, v: Any) -> None:
 
 def assemble_planes(planes: Int16) -> Picture:
     """(#gen.assembly) Put the 24 channels (24,h,w) of stage 2 together: Y (4h,4w), Cb and Cr (2h,2w), uint8."""
-    last = np.ascontiguousarray(planes.transpose(1, 2, 0))
+    last = channels_last(planes)
     height, width = last.shape[:2]
     y = np.empty((4 * height, 4 * width), np.uint8)
     u = np.empty((2 * height, 2 * width), np.uint8)

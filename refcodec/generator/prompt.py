@@ -20,6 +20,7 @@ from refcodec.generator.contract import (
     SCALE_COUNT,
 )
 from refcodec.intnet.backends import default_threads, evaluator
+from refcodec.intnet.layout import channels_first
 
 if TYPE_CHECKING:
     from refcodec.generator.model import GeneratorModel
@@ -83,8 +84,7 @@ class _Passes:
     def hyper_distribution(self) -> tuple[Int16, Int16]:
         """(#parse.hyper_latents) Means and scale indices of the hyper-latents."""
         channels, height, width = self.hyper_shape
-        # channels last as what the networks give: the same kernels serve
-        mean, scale = np.zeros((2, height, width, channels), np.int16).transpose(0, 3, 1, 2)
+        mean, scale = np.zeros((2, channels, height, width), np.int16)
         scale[...] = self.model.contract.hyper_scale_index[:, None, None]
         return mean, scale
 
@@ -95,7 +95,8 @@ class _Passes:
         return features[:, : self.size[0], : self.size[1]]
 
     def _split(self, output: Int16) -> tuple[Int16, Int16]:
-        # as they are: the range coder clamps while it reads, which spares copies of all of them
+        # in the order in which the range coder reads them, which clamps on the way
+        output = channels_first(output)
         return output[: self.model.latent_channels], output[self.model.latent_channels :]
 
     def first_distribution(self, features: Int16) -> tuple[Int16, Int16]:

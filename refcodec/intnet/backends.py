@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.intnet.graph import Network
-from refcodec.intnet.strips import Prepared
+from refcodec.intnet.prepared import Prepared
 
 Tensor = NDArray[np.int16]
 Evaluate = Callable[[Network, Mapping[str, Tensor], int], dict[str, Tensor]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,17 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from refcodec.intnet import kernels
 from refcodec.intnet.graph import Network, Node
-from refcodec.intnet.strips import Addition, Local, Prepared, Product, Tensor, Toolkit, Workspace
+from refcodec.intnet.prepared import Prepared
+from refcodec.intnet.store import Tensor
+from refcodec.intnet.strips import Product, StripEvaluator, Workspace
 
 
-def make_product(node: Node, weight: NDArray[np.int16], _: tuple[int, int]) -> Product:
+def make_product(node: Node, weight: NDArray[np.int16]) -> Product:
     """Prepare a convolution as a product with a float32 matrix (I, O)."""
     matrix = np.ascontiguousarray(weight.T.astype(np.float32))
     inputs, outputs = matrix.shape
 
-    def product(x: Local, out: Local, workspace: Workspace, _: Addition | None) -> None:
+    def product(x: Tensor, out: Tensor, workspace: Workspace) -> None:
         count = len(x)
         given = workspace.take("float32 input", (count, inputs), np.float32)
         total = workspace.take("float32 output", (count, outputs), np.float32)
@@ -46,7 +48,7 @@ def _one_thread() -> AbstractContextManager[object]:
     return context
 
 
-prepared = Prepared(Toolkit(make_product), around=_one_thread)
+prepared = Prepared(partial(StripEvaluator, make_product=make_product), around=_one_thread)
 
 
 def evaluate(network: Network, inputs: Mapping[str, Tensor], threads: int = 1) -> dict[str, Tensor]:

@@ -226,6 +226,14 @@ def gather(x: Any, index: Any, out: Any) -> None:
 
 
 @_kernel
+def copy_columns(x: Any, out: Any, first: int) -> None:
+    """(#net.concat) Copy x (N, C) into the columns first.. of out (N, O)."""
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            out[n, first + c] = x[n, c]
+
+
+@_kernel
 def pixel_shuffle(x: Any, r: int, out: Any) -> None:
     """(#net.pixel_shuffle) x (rows, W, C * r * r), out (rows * r, W * r, C)."""
     rows, width = x.shape[0], x.shape[1]
@@ -242,7 +250,8 @@ def pixel_shuffle(x: Any, r: int, out: Any) -> None:
 
 
 @_kernel
-def _runs_from_depth(x: Any, out: Any) -> None:
+def runs_from_depth(x: Any, out: Any) -> None:
+    """(#net.pixel_shuffle) For one channel of output: x (rows, W, r) of runs, out (rows * r, W)."""
     rows, width, r = x.shape
     for row in range(rows):
         for dy in range(r):
@@ -251,7 +260,8 @@ def _runs_from_depth(x: Any, out: Any) -> None:
 
 
 @_kernel
-def _runs_to_depth(x: Any, out: Any) -> None:
+def runs_to_depth(x: Any, out: Any) -> None:
+    """(#net.space_to_depth) For one channel of input: x (rows * r, W) of runs, out (rows, W, r)."""
     rows, width, r = out.shape
     for row in range(rows):
         for dy in range(r):
@@ -266,13 +276,13 @@ RUNS = {2: np.int32, 4: np.int64}
 def pixel_shuffle_of_one(x: Any, r: int, out: Any) -> None:
     """(#net.pixel_shuffle) As `pixel_shuffle` for one channel of output, contiguous arrays of int16, and r in RUNS."""
     run = RUNS[r]
-    _runs_from_depth(x.view(run), out.reshape(out.shape[:2]).view(run))
+    runs_from_depth(x.view(run), out.reshape(out.shape[:2]).view(run))
 
 
 def space_to_depth_of_one(x: Any, r: int, out: Any) -> None:
     """(#net.space_to_depth) As `space_to_depth` for one channel of input, contiguous arrays of int16, and r in RUNS."""
     run = RUNS[r]
-    _runs_to_depth(x.reshape(x.shape[:2]).view(run), out.view(run))
+    runs_to_depth(x.reshape(x.shape[:2]).view(run), out.view(run))
 
 
 @_kernel

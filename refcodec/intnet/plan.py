@@ -7,7 +7,7 @@ because its rows above and below must be complete. Only what crosses groups is k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refcodec.intnet.graph import Network, Node
 
@@ -127,3 +127,57 @@ def _close(
         or any(id(user) not in inside for user in consumers.get(node.output, []))
     )
     return Group(tuple(nodes), mine, kept)
+
+
+def source_of(group: Group) -> str:
+    """Return the tensor that a group's first node reads, or the requantisation before it."""
+    head = group.nodes[0]
+    return group.fused.get(head.output, head).inputs[0]
+
+
+def needs(group: Group) -> set[str]:
+    """Return the whole tensors that a group reads."""
+    made = {node.output for node in group.nodes}
+    names: set[str] = set()
+    for node in group.nodes:
+        names |= set(group.fused.get(node.output, node).inputs) - made
+    return names
+
+
+def uses(network: Network, groups: list[Group]) -> dict[str, int]:
+    """Return how many groups read each whole tensor, and the caller those of the network's outputs."""
+    counts = dict.fromkeys(network.outputs, 1)
+    for group in groups:
+        for name in needs(group):
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def grouped_convolutions(network: Network, groups: list[Group]) -> dict[str, list[int]]:
+    """Find the convolutions that only a shuffle reads, and the order dy, dx, c for their output channels.
+
+    A permutation of weights, made once, spares the shuffle its transposition.
+    """
+    found: dict[str, list[int]] = {}
+    for group in groups:
+        last = group.nodes[-1]
+        if last.op != "pixel_shuffle":
+            continue
+        name = last.inputs[0]
+        source = next((node for node in group.nodes if node.output == name), None)
+        if source is None or source.op != "conv1x1" or name in group.kept:
+            continue
+        if any(name in node.inputs for node in group.nodes[:-1]):
+            continue
+        square = last.factor**2
+        channels = network.channels[last.output]
+        found[name] = [c * square + tap for tap in range(square) for c in range(channels)]
+    return found
+
+
+def with_order(node: Node, order: list[int]) -> Node:
+    """Return a convolution with its output channels in another order."""
+    assert node.weight is not None and node.bias is not None and node.multiplier is not None
+    return replace(
+        node, weight=node.weight[order], bias=node.bias[order], multiplier=node.multiplier[order]
+    )

@@ -18,6 +18,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from refcodec.intnet.emitting import call, splat
+
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _SAMPLES, _TOTALS, _BYTES = ir.VectorType(_I16, 16), ir.VectorType(_I32, 8), ir.VectorType(_I8, 16)
 
@@ -51,20 +53,6 @@ def pack_constants(
     return np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts])
 
 
-def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-    return builder.call(function, arguments)
-
-
-def _splat(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type = _TOTALS) -> ir.Value:
-    undefined = ir.Constant(kind, ir.Undefined)
-    element = builder.trunc(value, kind.element)
-    single = builder.insert_element(undefined, element, ir.Constant(_I32, 0))
-    mask = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
-    return builder.shuffle_vector(single, undefined, mask)
-
-
 @_intrinsic
 def _row(
     typing: Any, top: Any, row_stride: Any, position_stride: Any, constants: Any, shift: Any, lo: Any, hi: Any,
@@ -85,8 +73,8 @@ def _row(
         biases = [load(constants, 384 + 32 * i, _TOTALS) for i in range(2)]
         scales = [load(constants, 448 + 32 * i, _TOTALS) for i in range(2)]
         one = ir.Constant(_I64, 1)
-        rounding = _splat(builder, builder.lshr(builder.shl(one, shift), one))
-        amount, low, high = (_splat(builder, value) for value in (shift, lo, hi))
+        rounding = splat(builder, builder.lshr(builder.shl(one, shift), one), _TOTALS)
+        amount, low, high = (splat(builder, value, _TOTALS) for value in (shift, lo, hi))
         zero = ir.Constant(_SAMPLES, [0] * 16)
         masks = [ir.Constant(ir.VectorType(_I32, 16), mask) for mask in _INTERLEAVE]
 
@@ -112,7 +100,7 @@ def _row(
         totals = list(biases)
         for dx, interleaved in enumerate(columns):
             for i, samples in enumerate(interleaved):
-                product = _call(
+                product = call(
                     builder, "llvm.x86.avx2.pmadd.wd", _TOTALS, [samples, taps[4 * dx + i]]
                 )
                 totals[i % 2] = builder.add(totals[i % 2], product)
@@ -122,11 +110,11 @@ def _row(
             )
             value = builder.select(builder.icmp_signed("<", value, low), low, value)
             totals[half] = builder.select(builder.icmp_signed(">", value, high), high, value)
-        packed = _call(builder, "llvm.x86.avx2.packssdw", _SAMPLES, totals)
+        packed = call(builder, "llvm.x86.avx2.packssdw", _SAMPLES, totals)
         narrow = builder.icmp_signed("!=", arguments[-1], ir.Constant(_I64, 0))
         with builder.if_else(narrow) as (to_uint8, to_int16):
             with to_uint8:
-                above = builder.trunc(builder.sub(packed, _splat(builder, lo, _SAMPLES)), _BYTES)
+                above = builder.trunc(builder.sub(packed, splat(builder, lo, _SAMPLES)), _BYTES)
                 builder.store(above, builder.inttoptr(target, _BYTES.as_pointer()), align=1)
             with to_int16:
                 builder.store(packed, builder.inttoptr(target, _SAMPLES.as_pointer()), align=2)

@@ -20,7 +20,6 @@ The plain counterparts are `kernels.mix` and `kernels.convolve`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,6 +29,18 @@ import numpy as np
 from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
+
+from refcodec.intnet.emitting import (
+    at,
+    call,
+    clamp,
+    requantise,
+    shuffle,
+    splat,
+    store_first,
+    to_int16,
+    to_uint8,
+)
 
 INT16, UINT8, ADDED = 0, 1, 2
 
@@ -71,35 +82,21 @@ def supported(instructions: InstructionSet) -> bool:
     )
 
 
-def _call(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    module = builder.module
-    function = module.globals.get(name) or ir.Function(module, kind, name)
-    return builder.call(function, arguments)
-
-
 def _dot(
     builder: ir.IRBuilder, s: InstructionSet, total: ir.Value, x: ir.Value, w: ir.Value
 ) -> ir.Value:
     if s is not AVX2:
         operation = "vpdpbusd" if s.bytes == 1 else "vpdpwssd"
         name = f"llvm.x86.avx512.{operation}.{32 * s.lanes}"
-        return _call(builder, name, total.type, [total, x, w])
+        return call(builder, name, total.type, [total, x, w])
     pairs = ir.VectorType(_I16, 2 * s.lanes)
-    product = _call(
+    product = call(
         builder,
         "llvm.x86.avx2.pmadd.wd",
         total.type,
         [builder.bitcast(x, pairs), builder.bitcast(w, pairs)],
     )
     return builder.add(total, product)
-
-
-def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
-    vector = ir.VectorType(value.type, lanes)
-    single = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(_I32, 0))
-    mask = ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
-    return builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), mask)
 
 
 def _make_tile(s: InstructionSet) -> Any:
@@ -138,21 +135,14 @@ def _make_tile(s: InstructionSet) -> Any:
         vector = ir.VectorType(_I32, lanes)
         width = 4 * lanes
 
-        def at(address: ir.Value, kind: ir.Type) -> ir.Value:
-            return builder.inttoptr(address, kind.as_pointer())
-
         def offset(address: ir.Value, by: int) -> ir.Value:
             return builder.add(address, ir.Constant(_I64, by))
-
-        def clamp(value: ir.Value, least: ir.Value, most: ir.Value) -> ir.Value:
-            value = builder.select(builder.icmp_signed("<", value, least), least, value)
-            return builder.select(builder.icmp_signed(">", value, most), most, value)
 
         rows = [x]
         for _row in range(s.rows - 1):
             rows.append(builder.add(rows[-1], x_stride))
         biases = [
-            builder.load(at(offset(constants, width * v), vector), align=4) for v in range(vectors)
+            builder.load(at(builder, constants, vector, width * v), align=4) for v in range(vectors)
         ]
 
         before = builder.block
@@ -172,12 +162,13 @@ def _make_tile(s: InstructionSet) -> Any:
                 totals.append(total)
         weights_at = builder.add(w, builder.mul(step, ir.Constant(_I64, width * vectors)))
         weights = [
-            builder.load(at(offset(weights_at, width * v), vector), align=4) for v in range(vectors)
+            builder.load(at(builder, weights_at, vector, width * v), align=4)
+            for v in range(vectors)
         ]
         sums = []
         for row in range(s.rows):
-            given = builder.load(at(builder.add(rows[row], place), _I32), align=1)
-            broadcast = _splat(builder, given, lanes)
+            given = builder.load(at(builder, builder.add(rows[row], place), _I32), align=1)
+            broadcast = splat(builder, given, vector)
             for v in range(vectors):
                 sums.append(_dot(builder, s, totals[row * vectors + v], broadcast, weights[v]))
         one = ir.Constant(_I64, 1)
@@ -192,41 +183,54 @@ def _make_tile(s: InstructionSet) -> Any:
         builder.cbranch(builder.icmp_signed("<", following, steps), loop, done)
 
         builder.position_at_end(done)
-        rounding = builder.trunc(builder.lshr(builder.shl(one, shift), one), _I32)
-        rounding, amount, low, high = (
-            _splat(builder, value, lanes)
-            for value in (
-                rounding,
-                builder.trunc(shift, _I32),
-                builder.trunc(lo, _I32),
-                builder.trunc(hi, _I32),
-            )
-        )
+        rounding = builder.lshr(builder.shl(one, shift), one)
+        rounding, amount = splat(builder, rounding, vector), splat(builder, shift, vector)
         scale_at = builder.add(constants, constants_stride)
         scales = [
-            builder.load(at(offset(scale_at, width * v), vector), align=4) for v in range(vectors)
+            builder.load(at(builder, scale_at, vector, width * v), align=4) for v in range(vectors)
         ]
-        results = []
-        for row in range(s.rows):
-            for v in range(vectors):
-                value = builder.add(builder.mul(sums[row * vectors + v], scales[v]), rounding)
-                value = builder.ashr(value, amount)
-                results.append(clamp(value, low, high))
-
+        results = [
+            [
+                requantise(builder, sums[row * vectors + v], scales[v], rounding, amount)
+                for v in range(vectors)
+            ]
+            for row in range(s.rows)
+        ]
         narrow = ir.VectorType(_I16, lanes)
+        pair = ir.VectorType(_I16, 2 * lanes)
+        quartet = ir.VectorType(_I8, 4 * lanes)
 
-        def store_all(kind: ir.Type, finish: Callable[[ir.Value, ir.Value], ir.Value]) -> None:
+        def bounds(least: ir.Value, most: ir.Value) -> tuple[ir.Value, ir.Value]:
+            return splat(builder, least, pair), splat(builder, most, pair)
+
+        def store_uint8() -> None:
+            least, _ = bounds(lo, hi)
+            span = splat(builder, builder.sub(hi, lo), quartet)
             target = out
-            for row in range(s.rows):
-                for v in range(vectors):
-                    place = offset(target, kind.element.width // 8 * lanes * v)
-                    stored = builder.trunc(finish(results[row * vectors + v], place), kind)
-                    builder.store(stored, at(place, kind), align=1)
+            for row in results:
+                stored = to_uint8(builder, row, least, span)
+                store_first(builder, stored, lanes * vectors, target)
                 target = builder.add(target, out_stride)
 
-        def add_other(value: ir.Value, place: ir.Value) -> ir.Value:
-            given = builder.load(at(builder.add(place, other), narrow), align=2)
-            return clamp(builder.add(value, builder.sext(given, vector)), sum_low, sum_high)
+        def store_int16(added: bool) -> None:
+            range_of_own = bounds(lo, hi)
+            range_of_sum = bounds(sum_lo, sum_hi)
+            target = out
+            for row in results:
+                for v in range(0, vectors, 2):
+                    taken = row[v : v + 2]
+                    value = clamp(builder, to_int16(builder, taken[0], taken[-1]), *range_of_own)
+                    place = offset(target, 2 * lanes * v)
+                    if added:
+                        kind = ir.VectorType(_I16, lanes * len(taken))
+                        given = builder.load(at(builder, builder.add(place, other), kind), align=1)
+                        order = [n % kind.count for n in range(2 * lanes)]
+                        given = shuffle(builder, given, given, order)
+                        name = f"llvm.sadd.sat.v{2 * lanes}i16"
+                        value = call(builder, name, pair, [value, given])
+                        value = clamp(builder, value, *range_of_sum)
+                    store_first(builder, value, lanes * len(taken), place)
+                target = builder.add(target, out_stride)
 
         full = builder.icmp_signed(">=", channels, ir.Constant(_I64, lanes * vectors))
         with builder.if_else(full) as (whole, partial):
@@ -234,41 +238,28 @@ def _make_tile(s: InstructionSet) -> Any:
                 is_uint8 = builder.icmp_signed("==", form, ir.Constant(_I64, UINT8))
                 with builder.if_else(is_uint8) as (as_uint8, as_int16):
                     with as_uint8:
-                        store_all(
-                            ir.VectorType(_I8, lanes), lambda value, _: builder.sub(value, low)
-                        )
+                        store_uint8()
                     with as_int16:
                         is_added = builder.icmp_signed("==", form, ir.Constant(_I64, ADDED))
                         with builder.if_else(is_added) as (added, unchanged):
                             with added:
-                                sum_low, sum_high = (
-                                    _splat(builder, builder.trunc(bound, _I32), lanes)
-                                    for bound in (sum_lo, sum_hi)
-                                )
-                                store_all(narrow, add_other)
+                                store_int16(True)
                             with unchanged:
-                                store_all(narrow, lambda value, _: value)
+                                store_int16(False)
             with partial:
-                count = _splat(builder, builder.trunc(channels, _I32), lanes)
+                count = splat(builder, channels, vector)
+                low, high = splat(builder, lo, vector), splat(builder, hi, vector)
                 target = out
                 numbers = ir.Constant(vector, list(range(lanes)))
-                for row in range(s.rows):
-                    for v in range(vectors):
+                for values in results:
+                    for v, value in enumerate(values):
                         number = builder.add(numbers, ir.Constant(vector, [lanes * v] * lanes))
                         mask = builder.icmp_signed("<", number, count)
-                        place = at(offset(target, 2 * lanes * v), narrow)
+                        place = at(builder, target, narrow, 2 * lanes * v)
+                        stored = builder.trunc(clamp(builder, value, low, high), narrow)
                         name = f"llvm.masked.store.v{lanes}i16.p0"
-                        _call(
-                            builder,
-                            name,
-                            ir.VoidType(),
-                            [
-                                builder.trunc(results[row * vectors + v], narrow),
-                                place,
-                                ir.Constant(_I32, 2),
-                                mask,
-                            ],
-                        )
+                        given = [stored, place, ir.Constant(_I32, 2), mask]
+                        call(builder, name, ir.VoidType(), given)
                     target = builder.add(target, out_stride)
 
     def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
@@ -373,15 +364,6 @@ def product_avxvnni16(*arguments: int) -> None:
 def product_avx2(*arguments: int) -> None:
     """(#net.conv1x1) (#net.conv3x3) With vpmaddwd: x int16."""
     _product(_avx2, 8, 4, 2, *arguments)
-
-
-PRODUCTS: dict[str, Callable[..., None]] = {
-    "vnni8": product_vnni8,
-    "vnni16": product_vnni16,
-    "avxvnni8": product_avxvnni8,
-    "avxvnni16": product_avxvnni16,
-    "avx2": product_avx2,
-}
 
 
 @_kernel

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refcodec.intnet import evaluate_numpy
-from refcodec.intnet.backends import available, evaluator, prepared, resolve
+from refcodec.intnet.backends import available, evaluator, resolve
 from refcodec.intnet.graph import Network, Node
 from refcodec.intnet.plan import make_groups
+from refcodec.intnet.programs import find_shortcuts
 from refcodec.intnet.random_graph import Builder
-from refcodec.intnet.strips import Store, find_shortcuts
+from refcodec.intnet.store import Store
 
 VECTOR = [name for name in ("avx2", "avxvnni", "vnni") if name in available()]
 RANGES = [(-128, 127), (0, 255), (-2047, 2047), (-32768, 32767), (-300, -60), (32512, 32767)]
@@ -120,15 +121,14 @@ def test_fused_layers_agree_with_the_reference(
             np.testing.assert_array_equal(found[name], tensor)
 
 
-@pytest.mark.parametrize("backend", VECTOR)
-def test_blocks_use_the_shortcuts(backend: str) -> None:
+@pytest.mark.parametrize("packs", [False, True])
+def test_blocks_use_the_shortcuts(packs: bool) -> None:
     builder = Builder("blocks", np.random.default_rng(2))
     x = builder.input("x", 32, -2047, 2047)
     network = builder.build([builder.block(builder.block(x))])
-    toolkit = prepared(backend).toolkit
-    found = [find_shortcuts(network, group, toolkit) for group in make_groups(network)]
+    found = [find_shortcuts(network, group, packs) for group in make_groups(network)]
     assert [len(short.sums) for short in found] == [1, 1]
-    assert [len(short.packed) for short in found] == [0 if backend == "avx2" else 2] * 2
+    assert [len(short.packed) for short in found] == [2 if packs else 0] * 2
 
 
 def test_memory_in_use_is_never_given_out_again() -> None:
