@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from refcodec.avc.compilation import inlined, kernel
-from refcodec.avc.vectors import Code, Value, address_of, vector_function
+from refcodec.vectors import Code, Value, address_of, vector_function
 
 LANES = 16
 LUMA_WIDTHS = [16, 8, 4]

@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 
 from refcodec.avc.compilation import inlined
-from refcodec.avc.vectors import Code, Value, address_of, vector_function
+from refcodec.vectors import Code, Value, address_of, vector_function
 
 LINES = 16
 LUMA_PARTS = [k // 4 for k in range(16)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from refcodec.avc import transform
 from refcodec.avc.compilation import inlined, kernel, load
-from refcodec.avc.vectors import Code, Value, address_of, vector_function
+from refcodec.vectors import Code, Value, address_of, vector_function
 
 _four_point: Any = getattr(transform.four_point, "py_func", transform.four_point)
 _eight_point: Any = getattr(transform.eight_point, "py_func", transform.eight_point)

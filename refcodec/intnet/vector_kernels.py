@@ -103,14 +103,17 @@ def _make_tile(s: InstructionSet) -> Any:
     """Return the intrinsic of one tile.
 
     tile(vectors, x, x_stride, run, jump, w, steps, constants, constants_stride, shift, lo, hi, out, out_stride,
-    channels, form, other, sum_lo, sum_hi): `vectors` is 1..max_vectors; addresses and byte counts are int64. After
+    channels, form, other, sum_lo, sum_hi): `vectors` is 1..max_vectors, or 0 for one vector and twice as many
+    positions, as the instructions of fewer sums would wait for each other. Addresses and byte counts are int64. After
     every `run` steps, `jump` bytes of x are passed over. `w` holds steps * vectors vectors of weights; `constants` the
     int32 biases and, constants_stride bytes further on, the multipliers; `channels` is how many outputs to store. For
     the form ADDED, the tensor to add lies `other` bytes from `out` and sums are clamped to sum_lo..sum_hi.
     Only the form INT16 can store fewer channels than the tile has.
     """
 
-    def emit(builder: ir.IRBuilder, vectors: int, arguments: list[ir.Value]) -> None:
+    def emit(
+        builder: ir.IRBuilder, vectors: int, positions: int, arguments: list[ir.Value]
+    ) -> None:
         (
             x,
             x_stride,
@@ -139,7 +142,7 @@ def _make_tile(s: InstructionSet) -> Any:
             return builder.add(address, ir.Constant(_I64, by))
 
         rows = [x]
-        for _row in range(s.rows - 1):
+        for _row in range(positions - 1):
             rows.append(builder.add(rows[-1], x_stride))
         biases = [
             builder.load(at(builder, constants, vector, width * v), align=4) for v in range(vectors)
@@ -155,7 +158,7 @@ def _make_tile(s: InstructionSet) -> Any:
         place.add_incoming(ir.Constant(_I64, 0), before)
         left.add_incoming(run, before)
         totals = []
-        for _row in range(s.rows):
+        for _row in range(positions):
             for v in range(vectors):
                 total = builder.phi(vector)
                 total.add_incoming(biases[v], before)
@@ -166,7 +169,7 @@ def _make_tile(s: InstructionSet) -> Any:
             for v in range(vectors)
         ]
         sums = []
-        for row in range(s.rows):
+        for row in range(positions):
             given = builder.load(at(builder, builder.add(rows[row], place), _I32), align=1)
             broadcast = splat(builder, given, vector)
             for v in range(vectors):
@@ -194,7 +197,7 @@ def _make_tile(s: InstructionSet) -> Any:
                 requantise(builder, sums[row * vectors + v], scales[v], rounding, amount)
                 for v in range(vectors)
             ]
-            for row in range(s.rows)
+            for row in range(positions)
         ]
         narrow = ir.VectorType(_I16, lanes)
         pair = ir.VectorType(_I16, 2 * lanes)
@@ -263,10 +266,11 @@ def _make_tile(s: InstructionSet) -> Any:
                     target = builder.add(target, out_stride)
 
     def generate(_: Any, builder: ir.IRBuilder, __: Any, arguments: Any) -> ir.Value:
-        for vectors in range(1, s.max_vectors + 1):
-            chosen = builder.icmp_signed("==", arguments[0], ir.Constant(_I64, vectors))
+        for kind in range(s.max_vectors + 1):
+            chosen = builder.icmp_signed("==", arguments[0], ir.Constant(_I64, kind))
             with builder.if_then(chosen):
-                emit(builder, vectors, list(arguments[1:]))
+                positions = s.rows if kind else 2 * s.rows
+                emit(builder, max(kind, 1), positions, list(arguments[1:]))
         return ir.Constant(_I64, 0)
 
     def tile(
@@ -322,10 +326,12 @@ def _product(
                 taken = _chunk(vectors - first, most)
                 place = 4 * lanes * first
                 left = outputs - first * lanes
-                for n in range(start, stop, rows):
-                    row = min(n, count - rows)
+                tall = taken == 1 and count >= 2 * rows
+                positions = 2 * rows if tall else rows
+                for n in range(start, stop, positions):
+                    row = min(n, count - positions)
                     tile(
-                        taken, given + row * x_stride, x_stride, run, jump, w + steps * place, steps,
+                        0 if tall else taken, given + row * x_stride, x_stride, run, jump, w + steps * place, steps,
                         constants + place, constants_stride, shift, lo, hi,
                         stored + row * out_stride + first * lanes * size, out_stride, left, form, other, sum_lo, sum_hi,
                     )  # fmt: skip

@@ -1,10 +1,14 @@
-"""Numba kernels of the upscaler over flat buffers. Plain counterpart: spec.model.upscaling."""
+"""Kernels of the upscaler over flat buffers. Plain counterpart: spec.model.upscaling."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from refcodec.upscaling.taps import TAPS
+from refcodec.upscaling.vector_kernels import LANES, columns_of_samples, weighted_rows
+from refcodec.vectors import SIDE, address_of, transpose_square
 
 STRIP = 32
 """Rows that the horizontal pass handles at a time: transposed, so that its vectors run over rows
@@ -42,9 +46,19 @@ def horizontal(
     presented = first.size
     for strip in range(0, rows, STRIP):
         used = min(STRIP, rows - strip)
+        whole_rows, whole_columns = used // SIDE * SIDE, coded // SIDE * SIDE
+        if whole_columns > 0:
+            for r in range(0, whole_rows, SIDE):
+                columns_of_samples(
+                    address_of(source) + (first_row + strip + r) * stride,
+                    stride,
+                    address_of(columns) + 2 * (EDGE * STRIP + r),
+                    2 * STRIP,
+                    whole_columns // SIDE,
+                )
         for r in range(STRIP):
             base = (first_row + strip + min(r, used - 1)) * stride
-            for x in range(coded):
+            for x in range(whole_columns if r < whole_rows else 0, coded):
                 columns[np.uintp((x + EDGE) * STRIP + r)] = source[np.uintp(base + x)]
         for x in range(EDGE):
             for r in range(STRIP):
@@ -65,9 +79,18 @@ def horizontal(
                         + t4 * columns[np.uintp(at + 4 * STRIP + r)]
                         + t5 * columns[np.uintp(at + 5 * STRIP + r)]
                     )
+            squares = width // SIDE * SIDE
+            for r in range(0, whole_rows, SIDE):
+                for x in range(0, squares, SIDE):
+                    transpose_square(
+                        address_of(block) + 2 * (x * STRIP + r),
+                        2 * STRIP,
+                        address_of(target) + 2 * ((strip + r) * presented + left + x),
+                        2 * presented,
+                    )
             for r in range(used):
                 base = (strip + r) * presented + left
-                for x in range(width):
+                for x in range(squares if r < whole_rows else 0, width):
                     target[np.uintp(base + x)] = block[np.uintp(x * STRIP + r)]
 
 
@@ -98,7 +121,21 @@ def vertical(
         t0, t1, t2 = np.int32(taps[y, 0]), np.int32(taps[y, 1]), np.int32(taps[y, 2])
         t3, t4, t5 = np.int32(taps[y, 3]), np.int32(taps[y, 4]), np.int32(taps[y, 5])
         base = y * used
-        for x in range(used):
+        whole = used // LANES
+        if whole > 0:
+            rows = address_of(source)
+            weighted_rows(
+                rows + 2 * at0,
+                rows + 2 * at1,
+                rows + 2 * at2,
+                rows + 2 * at3,
+                rows + 2 * at4,
+                rows + 2 * at5,
+                address_of(taps) + 2 * TAPS * y,
+                address_of(target) + base,
+                whole,
+            )
+        for x in range(whole * LANES, used):
             value = np.int32(t0 * np.int32(source[np.uintp(at0 + x)]))
             value = np.int32(value + np.int32(t1 * np.int32(source[np.uintp(at1 + x)])))
             value = np.int32(value + np.int32(t2 * np.int32(source[np.uintp(at2 + x)])))

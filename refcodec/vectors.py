@@ -264,6 +264,38 @@ def vector_function(generate: Callable[..., None]) -> Any:
     return intrinsic(typing)
 
 
+def transposed(rows: Sequence[Value]) -> list[Value]:
+    """The columns of a square: as many vectors as each has lanes, a power of two."""
+    side = len(rows)
+    half = side // 2
+    low = [n for k in range(half) for n in (k, k + side)]
+    high = [n + half for n in low]
+    result = list(rows)
+    for _ in range(side.bit_length() - 1):  # each time, one bit of the row goes to the column
+        result = [
+            result[k].shuffle(order, result[k + half]) for k in range(half) for order in (low, high)
+        ]
+    return result
+
+
+SIDE = 8
+"""Of the squares of `transpose_square`."""
+
+
+@vector_function
+def transpose_square(
+    code: Code, source: Value, source_step: Value, target: Value, target_step: Value
+) -> None:
+    """Write SIDE x SIDE numbers of 16 bits transposed; addresses, and bytes from row to row."""
+    rows = []
+    for _ in range(SIDE):
+        rows.append(code.load(source, SIDE, 16))
+        source = source + source_step
+    for column in transposed(rows):
+        code.store(column, target)
+        target = target + target_step
+
+
 def _address_of(_typing: Any, array: Any) -> Any:
     """Return the address of the first element of an array."""
 
