@@ -1,4 +1,4 @@
-"""All samples of a picture in one kernel: prediction, residual, deblocking filter, margins.
+"""All samples of a picture in one kernel: prediction, residual, deblocking filter, margins; band by band.
 
 What `reconstruct`, `deblock` and `extend_margins` do one after the other, each from Python. Threads
 that reconstruct pictures would take the interpreter lock between them, and wait for one another.
@@ -35,6 +35,9 @@ from refcodec.avc.transform import level_scale4x4, level_scale8x8
 Array = NDArray[Any]
 
 THRESHOLDS: Final = 9
+
+BAND_ROWS: Final = 8
+"""Rows of macroblocks that go through all stages before the next ones: they stay in the cache of a core."""
 
 
 class Scratch:
@@ -145,27 +148,40 @@ def picture_samples(
     luma_at = slot * int(layout[SLOT_SIZE]) + int(layout[LUMA_OFFSET])
     cb_at = slot * int(layout[SLOT_SIZE]) + int(layout[CB_OFFSET])
     cr_at = cb_at + int(layout[TO_CR])
-    predict_macroblocks(
-        samples, slot, layout, scratch, 0, mbs, slice_table, mb_type, mv, mv32, mv64, ref_idx,
-        parameters, ref_slot, weights, implicit_weights,
-    )  # fmt: skip
-    add_inter_residuals(
-        0, mbs, width_mbs, slice_table, parameters, mb_type, transform_size_8x8_flag, qp_y,
-        total_coeff, coded_dc, level_offset, levels, scale4x4, scale8x8, samples, luma_at, cb_at,
-        cr_at, stride, residual, work,
-    )  # fmt: skip
-    status = reconstruct_intra(
-        0, mbs, width_mbs, lines, slice_table, parameters, mb_type, intra_pred_mode,
-        intra16x16_pred_mode, intra_chroma_pred_mode, transform_size_8x8_flag, qp_y, total_coeff,
-        coded_dc, level_offset, levels, scale4x4, scale8x8, samples, luma_at, cb_at, cr_at, stride,
-        residual, work,
-    )  # fmt: skip
-    classify(
-        states, 0, mbs, slice_table, mb_type, mv64, ref_picture, total_coeff,
-        transform_size_8x8_flag,
-    )  # fmt: skip
+    status = -1
+    band, before = width_mbs * BAND_ROWS, 0
+    for first in range(0, mbs, band):
+        end = min(first + band, mbs)
+        predict_macroblocks(
+            samples, slot, layout, scratch, first, end, slice_table, mb_type, mv, mv32, mv64, ref_idx,
+            parameters, ref_slot, weights, implicit_weights,
+        )  # fmt: skip
+        add_inter_residuals(
+            first, end, width_mbs, slice_table, parameters, mb_type, transform_size_8x8_flag, qp_y,
+            total_coeff, coded_dc, level_offset, levels, scale4x4, scale8x8, samples, luma_at, cb_at,
+            cr_at, stride, residual, work,
+        )  # fmt: skip
+        found = reconstruct_intra(
+            first, end, width_mbs, lines, slice_table, parameters, mb_type, intra_pred_mode,
+            intra16x16_pred_mode, intra_chroma_pred_mode, transform_size_8x8_flag, qp_y, total_coeff,
+            coded_dc, level_offset, levels, scale4x4, scale8x8, samples, luma_at, cb_at, cr_at, stride,
+            residual, work,
+        )  # fmt: skip
+        classify(
+            states, first, end, slice_table, mb_type, mv64, ref_picture, total_coeff,
+            transform_size_8x8_flag,
+        )  # fmt: skip
+        if status < 0:
+            status = found
+        # one band behind: intra prediction of this one needed the other's samples unfiltered
+        filter_macroblocks(
+            samples, slot, layout, states, thresholds, before, first, slice_table, mv, mv32, ref_picture,
+            transform_size_8x8_flag, qp_y, parameters, NOTHING, strength_record, luma_record,
+            chroma_record,
+        )  # fmt: skip
+        before = first
     filter_macroblocks(
-        samples, slot, layout, states, thresholds, 0, mbs, slice_table, mv, mv32, ref_picture,
+        samples, slot, layout, states, thresholds, before, mbs, slice_table, mv, mv32, ref_picture,
         transform_size_8x8_flag, qp_y, parameters, NOTHING, strength_record, luma_record,
         chroma_record,
     )  # fmt: skip
