@@ -15,8 +15,8 @@ from trainer.networks import Architecture
 class Settings:
     """Everything that determines a run; `steps` and `decay_steps` may grow when it is resumed.
 
-    Over the last `decay_steps` the learning rate falls to zero. Over the last `rounded_steps` (None: those) the rate is
-    that of rounded values, not of noisy ones.
+    Over the last `decay_steps` the learning rate falls to zero. Over the last `rounded_steps` the rate is that of
+    rounded values, not of noisy ones, which wastes bits (decision 25): the first runs had it.
 
     A run that is quantised from step 0 starts from weights whose activation steps were learned before. `frozen`:
     parts that stay as they began, by the names of modules or parameters. `start`: part -> the part of the weights to
@@ -34,7 +34,7 @@ class Settings:
     quantised_from: int = 6000
     steps: int = 12000
     decay_steps: int = 3000
-    rounded_steps: int | None = None
+    rounded_steps: int = 0
     average: float = 0.998
     clip: float = 1.0
     mse_weight: float = 60.0

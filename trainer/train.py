@@ -244,11 +244,10 @@ class Run:
     def phase(self) -> Phase:
         """Return the phase of the next step."""
         s = self.settings
-        rounded = s.decay_steps if s.rounded_steps is None else s.rounded_steps
         return Phase(
             self.step >= s.quantised_from,
             self.step >= s.mse_only_steps,
-            self.step < s.steps - rounded,
+            self.step < s.steps - s.rounded_steps,
         )
 
     def train_step(self, pixels: Tensor) -> None:

@@ -347,9 +347,9 @@ def test_enlarged_crops_are_whole_and_soft(pictures: Pictures, tmp_path: Path) -
     assert pictures.crop(np.random.default_rng(3), 128, 1.0, 1.01).shape == (128, 128, 3)
 
 
-@pytest.mark.parametrize(("rounded", "first_rounded"), [(None, 6), (0, 10), (3, 7)])
+@pytest.mark.parametrize(("rounded", "first_rounded"), [(0, 10), (3, 7)])
 def test_the_rate_is_of_noisy_values_until_the_rounded_steps(
-    rounded: int | None, first_rounded: int, tmp_path: Path, lpips_path: Path
+    rounded: int, first_rounded: int, tmp_path: Path, lpips_path: Path
 ) -> None:
     run = Run(tmp_path / "run", settings(rounded_steps=rounded), lpips_path)
     noisy = []
