@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +28,12 @@ from refcodec.cli.reporting import REJECTED, print_error
 from refcodec.errors import HypError
 
 INTERRUPTED = 130
+
+_ENDING = [
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGHUP")
+    if hasattr(signal, name)  # Windows has no SIGHUP
+]
 
 
 class CommandGroup(TyperGroup):
@@ -109,6 +117,16 @@ app.command(
 )(train.train)
 
 
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def run() -> None:
-    """Run the application with the arguments of the process."""
+    """Run the application with the arguments of the process.
+
+    A signal that asks it to end unwinds it as an error would, so that no temporary file is left.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) == signal.SIG_DFL:  # with nohup, SIGHUP stays ignored
+            signal.signal(number, _end)
     app(prog_name="hyp")
