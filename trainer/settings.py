@@ -22,7 +22,9 @@ class Settings:
     parts that stay as they began, by the names of modules or parameters. `start`: part -> the part of the weights to
     start from that it takes, or several 1x1 convolutions in a row that it takes folded into one; others take that of
     their own name. `enlarged`: part of the crops that are enlarged, up to `enlarged_most` times, as video is often
-    softer than its size allows. `lpips_weight` is for LPIPS-alex, `squeeze_weight` for LPIPS-squeeze.
+    softer than its size allows. `lpips_weight` is for LPIPS-alex, `squeeze_weight` for LPIPS-squeeze,
+    `l1_weight` for the absolute error of RGB at three scales, `adversarial_weight` for the judgement of a network that
+    learns to tell coded pictures from originals, at `adversary_rate`.
     """
 
     seed: int = 1
@@ -42,6 +44,9 @@ class Settings:
     low_weight: float = 2.0
     lpips_weight: float = 1.0
     squeeze_weight: float = 0.0
+    l1_weight: float = 0.0
+    adversarial_weight: float = 0.0
+    adversary_rate: float = 2e-4
     trade_at_finest: float = 8.0
     trade_octaves: float = 6.5
     enlarged: float = 0.0

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
+from trainer.adversary import Adversary, deceiving, discerning
 from trainer.captured import CapturedStep
 from trainer.coding import Coded, code, planes_from, planes_to
 from trainer.data import CropStream, Pictures
@@ -41,6 +42,19 @@ class Losses:
     squeeze: Tensor
     mse: Tensor
     low: Tensor
+    l1: Tensor
+    rgb: Tensor
+    """The coded pictures (N,3,H,W)."""
+
+
+L1_SCALES = (1, 2, 4)
+"""Sides of the squares whose means are compared."""
+
+
+def scaled_l1(a: Tensor, b: Tensor) -> Tensor:
+    """Return the mean absolute difference of pictures (N,3,H,W), mean over L1_SCALES, (N,)."""
+    parts = [(F.avg_pool2d(a, n) - F.avg_pool2d(b, n)).abs().mean((1, 2, 3)) for n in L1_SCALES]
+    return torch.stack(parts).mean(0)
 
 
 def trade(settings: Settings, q: Tensor) -> Tensor:
@@ -66,7 +80,8 @@ def measure(
         judges[net](out, rgb) if net in judges else torch.zeros_like(mse)
         for net in ("alex", "squeeze")
     )
-    return Losses(coded.bits / pixels, alex, squeeze, mse, low)
+    l1 = scaled_l1(out, rgb) if s.l1_weight else torch.zeros_like(mse)
+    return Losses(coded.bits / pixels, alex, squeeze, mse, low, l1, out)
 
 
 def calibrate(model: Generator, batches: list[Tensor]) -> None:
@@ -184,6 +199,15 @@ class Run:
         if device == "cpu":
             for judge in self.judges.values():
                 channels_last(judge)
+        self.adversary: Adversary | None = None
+        if settings.adversarial_weight:
+            self.adversary = Adversary().to(device)
+            self._adversary_optimiser = torch.optim.Adam(
+                self.adversary.parameters(),
+                lr=settings.adversary_rate,
+                betas=(0.5, 0.9),
+                capturable=device == "cuda",
+            )
         self.step = 0
         self.seconds = 0.0
         if (folder / "checkpoint.pt").exists():
@@ -207,6 +231,9 @@ class Run:
         self.averaged = dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        if self.adversary is not None and "adversary" in state:
+            self.adversary.load_state_dict(state["adversary"])
+            self._adversary_optimiser.load_state_dict(state["adversary_optimiser"])
 
     def begin_from(self, model: Generator) -> None:
         """Start at the weights of another run, part by part as `settings.start` says.
@@ -220,8 +247,13 @@ class Run:
     def save(self) -> None:
         """Write checkpoint.pt whole or not at all."""
         temporary = self.folder / "checkpoint.tmp"
+        adversary = {}
+        if self.adversary is not None:
+            adversary["adversary"] = self.adversary.state_dict()
+            adversary["adversary_optimiser"] = self._adversary_optimiser.state_dict()
         torch.save(
             {
+                **adversary,
                 "model": self.model.state_dict(),
                 "averaged": self.averaged,
                 "optimiser": self.optimiser.state_dict(),
@@ -285,13 +317,28 @@ class Run:
         # The fused optimiser leaves everything as it is where this is 1: no wait for the device.
         self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
         self.optimiser.step()
+        if self.adversary is not None:
+            self._teach(self.adversary, losses.rgb.detach())
         with torch.no_grad():
             self._totals += torch.stack([loss, *(getattr(losses, part).mean() for part in PARTS)])
 
+    def _originals(self) -> tuple[Tensor, Tensor]:
+        """Return luma and chroma of the batch, rounded as those of video are."""
+        y, c = rgb_to_planes(self._pixels.float() / 255)
+        return torch.round(y * 255) / 255, torch.round(c * 255) / 255
+
+    def _teach(self, adversary: Adversary, coded: Tensor) -> None:
+        """Do a step of the adversary."""
+        original = planes_to_rgb(*self._originals()).clamp(0, 1)
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
+            loss = discerning(adversary, coded, original)
+        self._adversary_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._adversary_optimiser.step()
+
     def _loss(self, phase: Phase) -> tuple[Tensor, Losses]:
         s = self.settings
-        y, c = rgb_to_planes(self._pixels.float() / 255)
-        y, c = torch.round(y * 255) / 255, torch.round(c * 255) / 255
+        y, c = self._originals()
         planes = planes_from(y, c).contiguous(memory_format=self.layout)
         executor = TorchExecutor("quantised" if phase.quantised else "float")
         coded = code(self.model, planes, self._q, executor, phase.noise)
@@ -301,6 +348,9 @@ class Run:
         weight = trade(s, self._q)
         distortion = s.lpips_weight * losses.lpips + s.squeeze_weight * losses.squeeze
         distortion = distortion + mse_weight * losses.mse + s.low_weight * losses.low
+        distortion = distortion + s.l1_weight * losses.l1
+        if self.adversary is not None:
+            distortion = distortion + s.adversarial_weight * deceiving(self.adversary, losses.rgb)
         loss = ((losses.bits_per_pixel + weight * distortion) / (0.3 + weight)).mean()
         return loss, losses
 

@@ -21,6 +21,7 @@ from refcodec.generator.prompt import settle  # noqa: E402
 from refcodec.picture import Picture  # noqa: E402
 from refcodec.twin.keyframe import KeyframeTwin  # noqa: E402
 from refcodec.twin.rate import laplace_bits  # noqa: E402
+from trainer.adversary import Adversary, deceiving, discerning  # noqa: E402
 from trainer.checkpoints import load_averaged, load_weights, save_weights  # noqa: E402
 from trainer.coding import code, planes_from, planes_to  # noqa: E402
 from trainer.data import Pictures  # noqa: E402
@@ -28,7 +29,7 @@ from trainer.export import export_analysis, export_model, scale_to_integers  # n
 from trainer.graph import TorchExecutor  # noqa: E402
 from trainer.networks import Architecture, Generator, float_conv  # noqa: E402
 from trainer.settings import Settings, read_settings  # noqa: E402
-from trainer.train import PARTS, Run, arranged, calibrate  # noqa: E402
+from trainer.train import PARTS, Run, arranged, calibrate, scaled_l1  # noqa: E402
 
 torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 
@@ -84,20 +85,21 @@ def lpips_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("more", [{}, {"adversarial_weight": 0.1, "l1_weight": 2.0}])
 def test_resumed_run_equals_an_unbroken_one(
-    tmp_path: Path, pictures: Pictures, lpips_path: Path
+    tmp_path: Path, pictures: Pictures, lpips_path: Path, more: dict[str, float]
 ) -> None:
     torch.set_num_threads(1)
-    whole = Run(tmp_path / "whole", settings(mse_only_steps=3), lpips_path)
+    whole = Run(tmp_path / "whole", settings(mse_only_steps=3, **more), lpips_path)
     torch.manual_seed(0)
     whole.run(pictures, report=5)
-    first = Run(tmp_path / "parts", settings(mse_only_steps=3), lpips_path)
+    first = Run(tmp_path / "parts", settings(mse_only_steps=3, **more), lpips_path)
     assert whole.step == 10
     lines = (tmp_path / "whole" / "curve.csv").read_text().splitlines()
     assert lines[0].startswith("step,") and len(lines) == 3
     first.run(pictures, seconds=0)
     assert first.step == 0
-    again = Run(tmp_path / "parts", settings(mse_only_steps=3), lpips_path)
+    again = Run(tmp_path / "parts", settings(mse_only_steps=3, **more), lpips_path)
     again.run(pictures)
     assert again.step == 10
 
@@ -356,6 +358,31 @@ def test_the_rate_is_of_noisy_values_until_the_rounded_steps(
     for run.step in range(10):
         noisy.append(run.phase().noise)
     assert noisy == [step < first_rounded for step in range(10)]
+
+
+def test_scaled_l1_is_the_mean_of_three_scales() -> None:
+    a = torch.zeros(1, 3, 8, 8)
+    b = a.clone()
+    b[:, :, :2, :2] = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])  # gone in means of two by two
+    assert scaled_l1(a, b).item() == pytest.approx(4 / 64 / 3)
+    assert scaled_l1(a, a + 0.25).item() == pytest.approx(0.25)
+
+
+def test_an_adversary_learns_to_tell_noise_from_flat_pictures() -> None:
+    torch.manual_seed(3)
+    adversary = Adversary(8)
+    optimiser = torch.optim.Adam(adversary.parameters(), 2e-3)
+    noise = torch.rand(4, 3, 48, 48)
+    flat_pictures = torch.rand(4, 3, 1, 1).expand(4, 3, 48, 48)
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss = discerning(adversary, noise, flat_pictures)
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        looks = [float(deceiving(adversary, each).mean()) for each in (noise, flat_pictures)]
+    assert looks[0] > looks[1]
+    assert float(loss.detach()) < 1
 
 
 def random_squeeze_weights() -> dict[str, np.ndarray]:
