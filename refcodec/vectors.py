@@ -264,18 +264,23 @@ def vector_function(generate: Callable[..., None]) -> Any:
     return intrinsic(typing)
 
 
-def transposed(rows: Sequence[Value]) -> list[Value]:
-    """The columns of a square: as many vectors as each has lanes, a power of two."""
-    side = len(rows)
-    half = side // 2
-    low = [n for k in range(half) for n in (k, k + side)]
-    high = [n + half for n in low]
-    result = list(rows)
-    for _ in range(side.bit_length() - 1):  # each time, one bit of the row goes to the column
+def rotated(registers: Sequence[Value], times: int) -> list[Value]:
+    """Registers of equal vectors, their lanes interleaved in halves, which rotates the bits of (register, lane) left by
+    one each time: so rows become columns, and columns rows. Both counts are powers of two."""
+    lanes, half = registers[0].type.count, len(registers) // 2
+    low = [n for k in range(lanes // 2) for n in (k, k + lanes)]
+    high = [n + lanes // 2 for n in low]
+    result = list(registers)
+    for _ in range(times):
         result = [
             result[k].shuffle(order, result[k + half]) for k in range(half) for order in (low, high)
         ]
     return result
+
+
+def transposed(rows: Sequence[Value]) -> list[Value]:
+    """The columns of a square: as many vectors as each has lanes."""
+    return rotated(rows, len(rows).bit_length() - 1)
 
 
 SIDE = 8

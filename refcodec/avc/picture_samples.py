@@ -149,8 +149,8 @@ def picture_samples(
     cb_at = slot * int(layout[SLOT_SIZE]) + int(layout[CB_OFFSET])
     cr_at = cb_at + int(layout[TO_CR])
     status = -1
-    band, before = width_mbs * BAND_ROWS, 0
-    for first in range(0, mbs, band):
+    band = width_mbs * BAND_ROWS
+    for first in range(0, mbs + band, band):  # in the last turn only the filter has something to do
         end = min(first + band, mbs)
         predict_macroblocks(
             samples, slot, layout, scratch, first, end, slice_table, mb_type, mv, mv32, mv64, ref_idx,
@@ -175,16 +175,10 @@ def picture_samples(
             status = found
         # one band behind: intra prediction of this one needed the other's samples unfiltered
         filter_macroblocks(
-            samples, slot, layout, states, thresholds, before, first, slice_table, mv, mv32, ref_picture,
-            transform_size_8x8_flag, qp_y, parameters, NOTHING, strength_record, luma_record,
-            chroma_record,
+            samples, slot, layout, states, thresholds, max(first - band, 0), min(first, mbs), slice_table,
+            mv, mv32, ref_picture, transform_size_8x8_flag, qp_y, parameters, NOTHING, strength_record,
+            luma_record, chroma_record,
         )  # fmt: skip
-        before = first
-    filter_macroblocks(
-        samples, slot, layout, states, thresholds, before, mbs, slice_table, mv, mv32, ref_picture,
-        transform_size_8x8_flag, qp_y, parameters, NOTHING, strength_record, luma_record,
-        chroma_record,
-    )  # fmt: skip
     if reference != 0:
         repeat_edges(samples, slot, layout)
     return status

@@ -13,28 +13,13 @@ from typing import Any
 from llvmlite import ir
 
 from refcodec.avc.compilation import inlined
-from refcodec.vectors import Code, Value, address_of, vector_function
+from refcodec.vectors import Code, Value, address_of, rotated, vector_function
 
 LINES = 16
 LUMA_PARTS = [k // 4 for k in range(16)]
 CHROMA_PARTS = [k // 2 for k in range(8)]
 _PART = ir.VectorType(ir.IntType(8), 4)
 _FIRST_HALF = [*range(8)]
-
-
-def _rotate(registers: list[Value], times: int) -> list[Value]:
-    """Interleave the lanes of registers in halves, which rotates the bits of (register, lane) left
-    by one each time: so rows become columns, and columns rows."""
-    half = len(registers) // 2
-    low = [k // 2 + 16 * (k & 1) for k in range(16)]
-    high = [k + 8 for k in low]
-    for _ in range(times):
-        registers = [
-            registers[k].shuffle(order, registers[k + half])
-            for k in range(half)
-            for order in (low, high)
-        ]
-    return registers
 
 
 def _join(pieces: list[Value]) -> Value:
@@ -50,13 +35,13 @@ def _load_columns(code: Code, rows: list[Value], columns: int) -> list[Value]:
     pieces = [code.load(row, columns) for row in rows]
     a_register = 16 // columns
     registers = [_join(pieces[k : k + a_register]) for k in range(0, 16, a_register)]
-    return _rotate(registers, 4)
+    return rotated(registers, 4)
 
 
 def _store_columns(code: Code, columns: list[Value], rows: list[Value]) -> None:
     """Write columns, four or eight, into sixteen rows."""
     count = len(columns)
-    registers = _rotate(columns, 2 if count == 4 else 3)
+    registers = rotated(columns, 2 if count == 4 else 3)
     for k, row in enumerate(rows):
         register, first = divmod(k * count, 16)
         code.store(registers[register].shuffle(range(first, first + count)), row)

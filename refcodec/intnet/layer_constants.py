@@ -35,7 +35,6 @@ class LayerConstants:
     """
 
     instructions: InstructionSet
-
     plain: NDArray[np.int16] | NDArray[np.int32]
     bias: NDArray[np.int32]
     multiplier: NDArray[np.int32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -40,7 +41,7 @@ def work_off(jobs: list[Job], work: Callable[[Job], None], threads: int) -> None
             pass
 
 
-class GroupEvaluator:
+class GroupEvaluator(ABC):
     """A network that is evaluated group by group; what evaluates a group is for a subclass to say."""
 
     def __init__(self, network: Network) -> None:
@@ -82,6 +83,7 @@ class GroupEvaluator:
                 tensors[node.output] = self._store.take(shape)
         self.evaluate_group(group, tensors, (height, width), threads, watch)
 
+    @abstractmethod
     def evaluate_group(
         self,
         group: Group,
@@ -91,7 +93,6 @@ class GroupEvaluator:
         watch: Watch | None,
     ) -> None:
         """Fill the tensors that the group keeps; its nodes have `size` positions, before a last shuffle."""
-        raise NotImplementedError
 
 
 class Prepared:

@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from refcodec.intnet.emitting import call, splat
+from refcodec.intnet.emitting import call, clamp, requantise, splat
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _SAMPLES, _TOTALS, _BYTES = ir.VectorType(_I16, 16), ir.VectorType(_I32, 8), ir.VectorType(_I8, 16)
@@ -105,11 +105,8 @@ def _row(
                 )
                 totals[i % 2] = builder.add(totals[i % 2], product)
         for half in range(2):
-            value = builder.ashr(
-                builder.add(builder.mul(totals[half], scales[half]), rounding), amount
-            )
-            value = builder.select(builder.icmp_signed("<", value, low), low, value)
-            totals[half] = builder.select(builder.icmp_signed(">", value, high), high, value)
+            value = requantise(builder, totals[half], scales[half], rounding, amount)
+            totals[half] = clamp(builder, value, low, high)
         packed = call(builder, "llvm.x86.avx2.packssdw", _SAMPLES, totals)
         narrow = builder.icmp_signed("!=", arguments[-1], ir.Constant(_I64, 0))
         with builder.if_else(narrow) as (to_uint8, to_int16):
