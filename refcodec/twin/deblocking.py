@@ -65,15 +65,21 @@ class FilterPlan:
 
     def filter(self, planes: HostPlanes, decisions: Decisions | None, mode: Mode) -> Decisions:
         """Filter planes (pictures, H, W) in place; return the case of each line."""
-        info = self.details.info
         pictures = len(planes[0])
         if decisions is None:
-            cases = Decisions.allocate(pictures, info.mbs)
+            cases = Decisions.allocate(pictures, self.details.info.mbs)
         else:
             cases = Decisions(
                 np.broadcast_to(decisions.luma, (pictures, *decisions.luma.shape[1:])).copy(),
                 np.broadcast_to(decisions.chroma, (pictures, *decisions.chroma.shape[1:])).copy(),
             )
+        self.filter_into(planes, cases, decisions is not None, mode)
+        return cases
+
+    def filter_into(self, planes: HostPlanes, cases: Decisions, given: bool, mode: Mode) -> None:
+        """Filter planes (pictures, H, W) in place and write the case of each line; `given`: `cases` has the
+        decisions. Otherwise it has been allocated for this plan, or is what a filtering by this plan left there."""
+        info = self.details.info
         for number, (y, cb, cr) in enumerate(zip(*planes, strict=True)):
             filter_kernels.filter_picture(
                 y.reshape(-1),
@@ -85,12 +91,11 @@ class FilterPlan:
                 info.slice_table,
                 self.details.slices.parameters.reshape(-1),
                 info.qp_y,
-                int(decisions is not None),
+                int(given),
                 int(mode is Mode.EXACT),
                 cases.luma[number].reshape(-1),
                 cases.chroma[number].reshape(-1),
             )
-        return cases
 
     def transpose(self, gradients: HostPlanes, cases: Decisions) -> None:
         """Make gradients of what `filter` made those of what it was given, in place."""

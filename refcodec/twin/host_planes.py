@@ -30,6 +30,12 @@ def host_copy(planes: Planes) -> HostPlanes:
     return copied(y), copied(cb), copied(cr)
 
 
+def host_planes(planes: Planes) -> HostPlanes:
+    """Return planes (H, W), (H / 2, W / 2) as arrays, which share the tensors' memory where it is the host's."""
+    y, cb, cr = (plane.detach().cpu().numpy() for plane in planes)
+    return y, cb, cr
+
+
 def device_planes(host: HostPlanes, like: Planes) -> tuple[Tensor, Tensor, Tensor]:
     """Return host planes as tensors of the shapes, types and device of `like`."""
 

@@ -92,7 +92,9 @@ def _by_block(values: Array, width_mbs: int) -> Array:
     return np.ascontiguousarray(grid.swapaxes(1, 2)).reshape(16 * mbs, *rest)
 
 
-def _weights(details: PictureDetails, index: Array, ref_idx: Array) -> tuple[Array, Array]:
+def prediction_factors(
+    details: PictureDetails, index: Array, ref_idx: Array
+) -> tuple[Array, Array]:
     """(#avc.8.4.2.3) Return factors (3, 3, blocks) of blocks of slice `index` predicted by `ref_idx`
     (blocks, 2), and where they differ from a copy."""
     slices = details.slices
@@ -151,7 +153,7 @@ def plan_inter(details: PictureDetails, width_mbs: int) -> InterPlan:
         rows += len(chosen)
 
     predicted = np.nonzero((ref_idx >= 0).any(1))[0]
-    factors, combined = _weights(details, index[predicted], ref_idx[predicted])
+    factors, combined = prediction_factors(details, index[predicted], ref_idx[predicted])
     combined_blocks = predicted[combined]
     combination = None
     shown: dict[str, Array] = {}

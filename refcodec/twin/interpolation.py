@@ -52,9 +52,9 @@ _LETTERS: dict[tuple[int, int], tuple[tuple[int, int, int], ...]] = {
     (3, 2): ((J, 0, 0), (H, 1, 0)),
     (3, 3): ((B, 0, 1), (H, 1, 0)),
 }
-_FIRST = np.array([_LETTERS[k & 3, k >> 2][0] for k in range(16)], np.int32)
-_SECOND = np.array([_LETTERS[k & 3, k >> 2][-1] for k in range(16)], np.int32)
-_TWO = np.array([len(_LETTERS[k & 3, k >> 2]) == 2 for k in range(16)])
+FIRST_LETTER = np.array([_LETTERS[k & 3, k >> 2][0] for k in range(16)], np.int32)
+SECOND_LETTER = np.array([_LETTERS[k & 3, k >> 2][-1] for k in range(16)], np.int32)
+TWO_LETTERS = np.array([len(_LETTERS[k & 3, k >> 2]) == 2 for k in range(16)])
 
 
 def _tap(x: Tensor, axis: int) -> Tensor:
@@ -171,10 +171,10 @@ def blocks_of(
     taken from, and the number among the vectors of each entry of its `luma` and of its `chroma`."""
     mv_x, mv_y = mv[:, 0].astype(np.int32), mv[:, 1].astype(np.int32)
     fraction = (mv_x & 3) + 4 * (mv_y & 3)
-    order = np.argsort(~_TWO[fraction], kind="stable")
-    quarters = int(_TWO[fraction].sum())
+    order = np.argsort(~TWO_LETTERS[fraction], kind="stable")
+    quarters = int(TWO_LETTERS[fraction].sum())
     places = []
-    for table, entries in ((_FIRST, order), (_SECOND, order[:quarters])):
+    for table, entries in ((FIRST_LETTER, order), (SECOND_LETTER, order[:quarters])):
         letter, dx, dy = table[fraction[entries]].T
         at_x = x[entries] + (mv_x[entries] >> 2) + dx
         at_y = y[entries] + (mv_y[entries] >> 2) + dy

@@ -4,7 +4,7 @@ from a HYP segment or an H.264 stream, and its decoding again in integers on ano
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from refcodec.avc.margins import extend_margins
 from refcodec.avc.parameter_sets import parse_parameter_sets
 from refcodec.avc.reconstruction import reconstruct
 from refcodec.avc.side_information import LAST_INTRA, MotionField
+from refcodec.avc.slice_table import SliceTable
 from refcodec.avc.stream_decoder import AvcDecoder, OutputPicture, PictureDetails
 from refcodec.picture import Picture
 
@@ -207,12 +208,23 @@ def last_uses(pictures: Iterable[RecordedPicture]) -> dict[int, int]:
     return {reference: picture.identity for picture in pictures for reference in picture.references}
 
 
+def deblock_picture(
+    picture: RecordedPicture, table: SliceTable, store: FrameStore, slot: int
+) -> None:
+    """(#avc.8.7) Filter a picture in its slot; `table` is its slice table with the slots of now."""
+    deblock(picture.details.info, table, store, slot)
+
+
 def decode_again(
-    recording: Recording, keyframe: Picture, wanted: Collection[int] | None = None
+    recording: Recording,
+    keyframe: Picture,
+    wanted: Collection[int] | None = None,
+    deblocking: Callable[[RecordedPicture, SliceTable, FrameStore, int], None] = deblock_picture,
 ) -> Iterator[tuple[int, Picture]]:
     """(#avc.8) Decode the pictures of a recording on another keyframe, by the integer decoder; yield
     picture ids and pictures over the macroblock grid in decoding order. With `wanted` only these, which
-    must have their references among them."""
+    must have their references among them. `deblocking` is called as
+    `deblock_picture` and filters a picture."""
     pictures = [each for each in recording.pictures if wanted is None or each.identity in wanted]
     last = last_uses(pictures)
     held = {recording.identity}
@@ -236,7 +248,7 @@ def decode_again(
             placed[table.ref_picture == identity] = slots[identity]
         table = replace(table, ref_slot=placed)
         reconstruct(info, table, store, slot)
-        deblock(info, table, store, slot)
+        deblocking(picture, table, store, slot)
         extend_margins(store, slot)
         yield picture.identity, Picture(*(plane.copy() for plane in store.planes(slot)))
         for identity in [each for each in slots if last.get(each, -1) <= picture.identity]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from refcodec.picture import Picture
 from refcodec.twin.deblocking import Decisions, deblock, decide
+from refcodec.twin.host_planes import HostPlanes, host_planes
+from refcodec.twin.host_sequence import HostSequence
 from refcodec.twin.inter_prediction import InterPlan, plan_inter, predict_planned
 from refcodec.twin.interpolation import Grids, interpolation_grids
 from refcodec.twin.intra_prediction import predict_intra
@@ -63,14 +67,33 @@ class SequenceTwin:
                 depends.add(picture.identity)
         chosen = [known[each] for each in sorted(needed) if each in depends]
         used = set(last_uses(chosen)) | wanted
-        self._constants = self._decoded(known, needed - depends, used)
-        self._coded = [_Coded(each, recording.geometry.width_mbs) for each in chosen]
+        self._chosen, self._constant, self._used = chosen, needed - depends, used
         self.live: tuple[int, ...] = tuple(each.identity for each in chosen)
-        self._fractional = {
+        self._host = HostSequence(recording, depends)
+
+    @cached_property
+    def _coded(self) -> list[_Coded]:
+        return [_Coded(each, self.recording.geometry.width_mbs) for each in self._chosen]
+
+    @cached_property
+    def _fractional(self) -> set[int]:
+        """Ids of the pictures that samples between full ones are taken from."""
+        return {
             reference
             for each in self._coded
             for reference, blocks in each.inter.references
             if not blocks.full_samples_only
+        }
+
+    @cached_property
+    def _constants(self) -> dict[int, Planes]:
+        """The pictures that do not depend on the keyframe, those that are used."""
+        wanted = self._closure(self._known, self._constant)
+        again = decode_again(self.recording, self.recording.keyframe, wanted)
+        return {
+            identity: planes_of(picture.planes, dtype=torch.uint8)
+            for identity, picture in again
+            if identity in self._used
         }
 
     @staticmethod
@@ -84,18 +107,6 @@ class SequenceTwin:
                 found.add(identity)
                 waiting += known[identity].references
         return found
-
-    def _decoded(
-        self, known: Mapping[int, RecordedPicture], constant: Collection[int], used: set[int]
-    ) -> dict[int, Planes]:
-        """Return the pictures that do not depend on the keyframe, those that are used."""
-        wanted = self._closure(known, constant)
-        again = decode_again(self.recording, self.recording.keyframe, wanted)
-        return {
-            identity: planes_of(picture.planes, dtype=torch.uint8)
-            for identity, picture in again
-            if identity in used
-        }
 
     def pictures(
         self,
@@ -199,29 +210,67 @@ class SequenceTwin:
         to the keyframe; arguments as of `pictures`.
 
         The graph of only one picture's loss exists at a time, so that losses that keep much, such as
-        those of networks, fit into memory over long groups of pictures.
+        those of networks, fit into memory over long groups of pictures. A single picture in exact mode,
+        binary32, without `decisions`, is decoded by the integer decoder, and kernels on the host go back.
         """
+        wanted = set(self.targets if targets is None else targets)
+        if mode is Mode.EXACT and decisions is None and _is_single(keyframe):
+            return self._gradient_on_host(keyframe, loss, wanted)
         leaf = keyframe.map(lambda plane: plane.detach().requires_grad_())
         total = leaf.y.new_zeros(())
         made: list[Tensor] = []
         gradients: list[Tensor] = []
-        with torch.enable_grad():
-            for identity, planes in self.pictures(leaf, mode, decisions, targets):
-                cut = planes.map(lambda plane: plane.detach().requires_grad_())
-                value = loss(identity, cut)
-                found = torch.autograd.grad(value, list(cut), allow_unused=True)
-                total = total + value.detach()
-                for plane, each in zip(planes, found, strict=True):
-                    if each is not None and plane.requires_grad:
-                        made.append(plane)
-                        gradients.append(each)
+        for identity, planes in self.pictures(leaf, mode, decisions, wanted):
+            value, found = _loss_of(loss, identity, planes)
+            total = total + value
+            for plane, each in zip(planes, found, strict=True):
+                if plane.requires_grad:
+                    made.append(plane)
+                    gradients.append(each)
         back = torch.autograd.grad(made, list(leaf), gradients, allow_unused=True)
-        return total, Planes(
-            *(
-                torch.zeros_like(plane) if each is None else each
-                for plane, each in zip(leaf, back, strict=True)
-            )
-        )
+        return total, Planes(*map(_or_zero, back, leaf))
+
+    def _gradient_on_host(
+        self, keyframe: Planes, loss: Callable[[int, Planes], Tensor], targets: Collection[int]
+    ) -> tuple[Tensor, Planes]:
+        device = keyframe.y.device
+        whole = host_planes(keyframe.map(lambda plane: plane.to(torch.uint8)))
+        gradients: dict[int, HostPlanes] = {}
+        total = keyframe.y.new_zeros(())
+
+        def judge(identity: int, planes: Planes) -> None:
+            nonlocal total
+            value, found = _loss_of(loss, identity, planes)
+            total = total + value
+            gradients[identity] = host_planes(Planes(*found))
+
+        if self.recording.identity in targets:
+            judge(self.recording.identity, keyframe)
+        needed = self._closure(self._known, targets)
+        for identity, picture in self._host.decode(Picture(*whole), needed):
+            if identity in targets:
+                judge(identity, planes_of(picture.planes, device))
+        back = self._host.transpose(gradients)
+        return total, Planes(*(torch.from_numpy(plane).to(device) for plane in back))
+
+
+def _is_single(keyframe: Planes) -> bool:
+    return keyframe.y.dim() == 2 and keyframe.y.dtype == torch.float32
+
+
+def _loss_of(
+    loss: Callable[[int, Planes], Tensor], identity: int, planes: Planes
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the loss of a picture and its gradient with respect to the planes."""
+    cut = planes.map(lambda plane: plane.detach().requires_grad_())
+    with torch.enable_grad():
+        value = loss(identity, cut)
+        found = torch.autograd.grad(value, list(cut), allow_unused=True)
+    return value.detach(), list(map(_or_zero, found, cut))
+
+
+def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if gradient is None else gradient
 
 
 def _alike(plane: Tensor, like: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from tests.property.examples import examples
 
 torch = pytest.importorskip("torch")
 
+from refcodec.twin.host_sequence import inter_factors, return_inter_picture  # noqa: E402
 from refcodec.twin.inter_prediction import predict  # noqa: E402
 from refcodec.twin.interpolation import interpolation_grids  # noqa: E402
 from refcodec.twin.planes import (  # noqa: E402
@@ -186,3 +187,30 @@ def test_rounding_and_clipping_pass_the_gradient() -> None:
     (gradient,) = torch.autograd.grad(out.sum(), x)
     assert gradient.tolist() == [1] * 5
     assert clip(round_half_up(x, Mode.SMOOTH), Mode.SMOOTH) is x
+
+
+def kernel_gradients(case: Case, seed: int = 0) -> list[np.ndarray]:
+    """The adjoint of the same directions as `gradients` takes, by the kernel."""
+    planes = [np.ascontiguousarray(plane) for plane in case.store.planes(CURRENT)]
+    generator = torch.Generator().manual_seed(seed)
+    directions = tuple(
+        torch.randint(-8, 9, plane.shape, generator=generator).float().numpy() for plane in planes
+    )
+    found = tuple(np.zeros((REFERENCES, *plane.shape), np.float32) for plane in planes)
+    slots = np.full(1000 + REFERENCES, -1, np.int32)
+    slots[1000:] = np.arange(REFERENCES)[::-1]
+    details = details_of(case)
+    return_inter_picture(
+        details, directions, planes[0].shape[1] // 16, slots, found, inter_factors(details)
+    )
+    return [plane[slots[1000 + k]] for k in range(REFERENCES) for plane in found]
+
+
+@given(CASES)
+@settings(max_examples=examples(60), deadline=None)
+def test_the_kernel_of_the_adjoint_gives_the_same_gradients(case: Case) -> None:
+    if not predicts(case):
+        assert not any(plane.any() for plane in kernel_gradients(case))
+        return
+    for made, expected in zip(kernel_gradients(case), gradients(case, Mode.EXACT), strict=True):
+        np.testing.assert_allclose(made, expected.numpy(), rtol=1e-5, atol=1e-3)

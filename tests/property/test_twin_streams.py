@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -159,3 +159,48 @@ def test_exact_gradients_are_those_of_smooth_mode(moving: Recording) -> None:
         # the limits of the filter compare rounded samples in one mode and real ones in the other
         assert differing < 0.2
         assert float((a - b).abs().mean()) < 0.02 * float(b.abs().mean())
+
+
+def random_loss(keyframe: Planes, recording: Recording) -> Callable[[int, Planes], torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    weights = {
+        identity: keyframe.map(lambda p: torch.rand(p.shape[-2:], generator=generator) - 0.5)
+        for identity in (recording.identity, *recording.output)
+    }
+
+    def loss(identity: int, planes: Planes) -> torch.Tensor:
+        pairs = zip(planes, weights[identity], strict=True)
+        return torch.stack([(p * w).sum() for p, w in pairs]).sum()
+
+    return loss
+
+
+def same_gradients(recording: Recording, targets: list[int] | None = None) -> None:
+    """The kernels on the host and torch's backward pass, which a batch of one takes."""
+    twin = SequenceTwin(recording, targets)
+    keyframe = planes_of(recording.keyframe.planes)
+    loss = random_loss(keyframe, recording)
+    total, found = twin.gradient(keyframe, loss)
+    expected_total, expected = twin.gradient(keyframe.map(lambda plane: plane[None]), loss)
+    torch.testing.assert_close(total, expected_total)
+    for made, plane in zip(found, expected, strict=True):
+        torch.testing.assert_close(made, plane[0], rtol=1e-5, atol=1e-4)
+
+
+def test_gradients_of_the_host_are_those_of_torch(moving: Recording) -> None:
+    same_gradients(moving)
+    same_gradients(moving, [moving.output[-1]])
+    same_gradients(moving, [moving.identity, moving.output[1], moving.output[-2]])
+
+
+def gradient_checker(access_units: Iterable[bytes]) -> Iterator[Samples]:
+    """Decode a stream by the twin, and compare the two ways back on the way."""
+    units = list(access_units)
+    for recording in recordings(units):
+        same_gradients(recording)
+    yield from twin_decoder(units)
+
+
+def test_gradients_of_a_slice_of_the_streams() -> None:
+    outcome = matrix.run(examples(6), seed=8, decoder=gradient_checker)
+    assert not outcome.failures, str(outcome.failures[0])
