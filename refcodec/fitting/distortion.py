@@ -12,13 +12,17 @@ import torch
 from torch import Tensor
 
 from refcodec.fitting.feature_distance import FeatureDistance
+from refcodec.fitting.scaled_rgb import scaled_rgb
 from refcodec.fitting.settings import FitSettings
-from refcodec.metrics.lpips_torch import LpipsModule
+from refcodec.fitting.unit_distance import Norm, Target, target_of, unit_distance
+from refcodec.metrics.lpips_layers import EPSILON
+from refcodec.metrics.lpips_torch import MINIMUM_SQUARED_NORM, LpipsModule
 from refcodec.metrics.lpips_weights import load_weights, net_of
-from refcodec.twin.colour import planes_to_rgb
 from refcodec.twin.planes import Planes
 
 CHROMA_WEIGHT = 0.5
+
+_NORM = Norm(least=MINIMUM_SQUARED_NORM, after=EPSILON)
 
 
 class Distortion(Protocol):
@@ -47,11 +51,6 @@ class SquaredError:
         return (y + CHROMA_WEIGHT * (cb + cr) / 2) * (self.weight / 255**2)
 
 
-def _rgb(planes: Planes) -> Tensor:
-    chroma = torch.stack([planes.cb, planes.cr])[None] / 255
-    return planes_to_rgb(planes.y[None, None] / 255, chroma).clamp(0, 1)
-
-
 class LpipsDistance:
     """LPIPS on RGB by the common test conditions, with bfloat16 convolutions, times a weight."""
 
@@ -60,22 +59,30 @@ class LpipsDistance:
     ) -> None:
         tensors = load_weights(weights)
         self._module = LpipsModule(net_of(tensors), tensors).to(device)
+        self._slope, self._offset = (
+            self._module.get_buffer(name).flatten() for name in ("slope", "offset")
+        )
         self._device = torch.device(device).type
         self._weight = weight
 
-    def _features(self, planes: Planes) -> list[Tensor]:
-        rgb = _rgb(planes).contiguous(memory_format=torch.channels_last)
+    def _activations(self, planes: Planes) -> list[Tensor]:
+        rgb = scaled_rgb(planes, self._slope, self._offset)
         with torch.autocast(self._device, torch.bfloat16):
-            return self._module.features(rgb)
+            return list(self._module.activations(rgb))
 
-    def prepare(self, original: Planes) -> list[Tensor]:
+    def prepare(self, original: Planes) -> list[Target]:
         """Return the features of an original."""
         with torch.no_grad():
-            return self._features(original)
+            return [target_of(x, _NORM) for x in self._activations(original)]
 
-    def distance(self, planes: Planes, prepared: list[Tensor]) -> Tensor:
+    def distance(self, planes: Planes, prepared: list[Target]) -> Tensor:
         """Return weight * LPIPS."""
-        return self._weight * self._module.compare(self._features(planes), prepared).sum()
+        pairs = zip(self._activations(planes), prepared, strict=True)
+        levels = [
+            unit_distance(x, target, self._module.layer_weight(layer), _NORM)
+            for layer, (x, target) in enumerate(pairs)
+        ]
+        return self._weight * torch.stack(levels).sum()
 
 
 class Mixture:

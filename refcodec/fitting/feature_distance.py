@@ -12,9 +12,12 @@ from safetensors.numpy import load_file
 from torch import Tensor
 from torch.nn import functional
 
+from refcodec.fitting.unit_distance import Norm, Target, target_of, unit_distance
 from refcodec.intnet.installed import MODELS
 from refcodec.metrics.analysis_features import NORM_FLOOR, SCALE_INDEX, WEIGHT, WEIGHTS
 from refcodec.twin.planes import Planes
+
+_NORM = Norm(added=NORM_FLOOR)
 
 
 class FeatureNetwork:
@@ -26,17 +29,19 @@ class FeatureNetwork:
     def features(self, planes: Planes) -> list[Tensor]:
         """Return weighted unit features (N, C, h, w) at 1/4, 1/8 and 1/16 of planes (N, H, W) and (N, H/2, W/2) of
         code values 0..255; sides are cut to multiples of 16."""
+        return [self._weighted(x, n) for n, x in enumerate(self.activations(planes))]
+
+    def activations(self, planes: Planes) -> list[Tensor]:
+        """Return the features before they are made unit vectors and weighted; see `features`."""
         height, width = (side // 16 * 16 for side in planes.y.shape[-2:])
         y = planes.y[:, None, :height, :width]
         chroma = torch.stack([planes.cb, planes.cr], 1)[:, :, : height // 2, : width // 2]
         x = torch.cat([functional.pixel_unshuffle(y, 4), functional.pixel_unshuffle(chroma, 2)], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
         quarter = self._blocks("narrow", self._convolve("first", (x / 255 - 0.5) * 4))
-        eighth = functional.pixel_unshuffle(quarter, 2)
-        eighth = self._blocks("middle", self._convolve("down1", eighth))
-        x = functional.pixel_unshuffle(eighth, 2)
-        q = torch.full_like(x[:, :1], SCALE_INDEX / 32)
-        sixteenth = self._blocks("wide", self._convolve("down2", torch.cat([x, q], 1)))
-        return [self._weighted(x, n) for n, x in enumerate((quarter, eighth, sixteenth))]
+        eighth = self._blocks("middle", self._halve("down1", quarter))
+        sixteenth = self._blocks("wide", self._halve("down2", eighth))
+        return [quarter, eighth, sixteenth]
 
     @staticmethod
     def between(a: list[Tensor], b: list[Tensor]) -> Tensor:
@@ -56,12 +61,22 @@ class FeatureNetwork:
             x, weight, bias, padding=weight.shape[2] // 2, groups=x.shape[1] if depthwise else 1
         )
 
+    def _halve(self, name: str, x: Tensor) -> Tensor:
+        """Convolve steps of 2 x 2 positions, which the weights have as channels; a last one is for the scale index."""
+        weight, bias = (self.weights[f"analysis.{name}.{part}"] for part in ("weight", "bias"))
+        channels = x.shape[1]
+        if weight.shape[1] > 4 * channels:
+            bias = bias + weight[:, -1, 0, 0] * (SCALE_INDEX / 32)
+        kernel = weight[:, : 4 * channels].reshape(-1, channels, 2, 2)
+        return functional.conv2d(x, kernel, bias, stride=2)
+
     def _blocks(self, name: str, x: Tensor) -> Tensor:
         index = 0
         while f"analysis.{name}.{index}.expand.weight" in self.weights:
             prefix = f"{name}.{index}"
             y = self._convolve(f"{prefix}.expand", self._convolve(f"{prefix}.spatial", x))
-            x = x + self._convolve(f"{prefix}.project", functional.relu(y))
+            y = self._convolve(f"{prefix}.project", functional.relu(y, inplace=True))
+            x = y.add_(x)
             index += 1
         return x
 
@@ -73,17 +88,22 @@ class FeatureDistance:
         weights = {name: t.to(device) for name, t in read_weights(MODELS / WEIGHTS).items()}
         self._network = FeatureNetwork(weights)
 
-    def prepare(self, original: Planes) -> list[Tensor]:
+    def prepare(self, original: Planes) -> list[Target]:
         """Return the features of an original."""
         with torch.no_grad():
-            return self._features(original)
+            return [target_of(x, _NORM) for x in self._activations(original)]
 
-    def distance(self, planes: Planes, prepared: list[Tensor]) -> Tensor:
+    def distance(self, planes: Planes, prepared: list[Target]) -> Tensor:
         """Return the distance, on a scale like that of LPIPS."""
-        return self._network.between(self._features(planes), prepared).sum()
+        levels = []
+        for level, x in enumerate(self._activations(planes)):
+            # differences are multiplied before they are squared
+            weights = self._network.weights[WEIGHT.format(level=level)].square()
+            levels.append(unit_distance(x, prepared[level], weights, _NORM))
+        return torch.stack(levels).sum()
 
-    def _features(self, planes: Planes) -> list[Tensor]:
-        return self._network.features(Planes(*(plane[None] for plane in planes)))
+    def _activations(self, planes: Planes) -> list[Tensor]:
+        return self._network.activations(planes.map(lambda plane: plane[None]))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from refcodec.twin.integer_network import Arithmetic
 from refcodec.twin.keyframe import KeyframeTwin
 from refcodec.twin.planes import Planes, planes_of
 
-_CHECKPOINTED = 1 << 20
+_CHECKPOINTED = 1 << 22
 """Luma samples from which on the generator is evaluated twice to save memory."""
 
 

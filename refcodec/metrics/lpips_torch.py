@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,26 +62,36 @@ class LpipsModule(nn.Module):
         A target's features may be computed once and kept for `compare`.
         """
         x = x * self._get("slope") + self._get("offset")
-        taps: list[Tensor] = []
+        return [_unit(tap) for tap in self.activations(x)]
+
+    def activations(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the activations (N,C,h,w) at each tapped layer, not normalised.
+
+        x: (N,3,H,W), `slope` * RGB + `offset`.
+        """
         for step in self.steps:
             if isinstance(step, Convolution):
-                x = functional.relu(self._convolve(x, step.name, step.stride, step.padding))
+                x = self._convolve(x, step.name, step.stride, step.padding)
+                x = functional.relu(x, inplace=True)
             elif isinstance(step, Pool):
                 x = functional.max_pool2d(x, 3, 2, ceil_mode=step.ceil)
             elif isinstance(step, Fire):
                 x = self._fire(x, step.name)
             else:
-                taps.append(_unit(x))
-        return taps
+                yield x
 
     def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
         """Distance (N,), float32, between two results of `features`."""
         layers = []
         with torch.autocast(a[0].device.type, enabled=False):
             for index, (fa, fb) in enumerate(zip(a, b, strict=True)):
-                weight = self._get(_buffer_name(f"lin{index}.weight"))
+                weight = self.layer_weight(index)[:, None, None]
                 layers.append(((fa - fb).square() * weight).sum(dim=1).mean(dim=(1, 2)))
             return torch.stack(layers).sum(dim=0)
+
+    def layer_weight(self, index: int) -> Tensor:
+        """Return what squared differences at a tapped layer, counted from 0, are multiplied by: (C,) float32."""
+        return self._get(_buffer_name(f"lin{index}.weight")).flatten()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance (N,), float32, between two batches (N,3,H,W) of RGB in `input_range`."""
@@ -98,10 +108,10 @@ class LpipsModule(nn.Module):
         return functional.conv2d(x, weight, bias, stride, padding)
 
     def _fire(self, x: Tensor, name: str) -> Tensor:
-        x = functional.relu(self._convolve(x, f"{name}.squeeze", 1, 0))
+        x = functional.relu(self._convolve(x, f"{name}.squeeze", 1, 0), inplace=True)
         small = self._convolve(x, f"{name}.expand1x1", 1, 0)
         large = self._convolve(x, f"{name}.expand3x3", 1, 1)
-        return functional.relu(torch.cat((small, large), dim=1))
+        return functional.relu(torch.cat((small, large), dim=1), inplace=True)
 
 
 class TorchEvaluator:
