@@ -116,7 +116,8 @@ def _encoded(
     folder: Path,
     progress: Progress,
 ) -> VariantFacts:
-    """Return a variant of a clip. The first one chooses the coded size, the others take it."""
+    """Return a variant of a clip. The first one chooses the coded size and the part of the rate for prompts, the
+    others take them."""
     settings = variant.change(
         replace(
             ablation.settings,
@@ -131,6 +132,8 @@ def _encoded(
         settings = settings.with_(fit_settings=replace(settings.fit_settings, lpips=lpips))
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
+    if before and settings.prompt_share is None:
+        settings = settings.with_(prompt_share=_prompt_share(before[0], ablation.bitrate))
     place = folder / _key(clip, settings, prompter(settings.model).model.digest)
     path, report = place / f"{variant.label}.hyp", place / "report.json"
     if not report.is_file():
@@ -160,6 +163,13 @@ def _encoded(
 def _rung(path: Path) -> Fraction:
     facts = json.loads((path.parent / "report.json").read_text())
     return Fraction(facts["rung"])
+
+
+def _prompt_share(facts: VariantFacts, bitrate: int) -> float:
+    """Return the part of the rate that prompts had, and a little more: from it the encoder finds the same
+    prompt_scale_index by lines through a few sizes."""
+    share = 1.02 * facts.keyframe_rate / bitrate
+    return min(max(round(share, 4), 0.02), 0.9)
 
 
 def _compared(
@@ -200,8 +210,11 @@ def _key(clip: Path, settings: EncoderSettings, model: bytes) -> str:
     about: dict[str, Any] = asdict(settings)
     for name in ("workers", "workspace", "model"):
         del about[name]
-    lpips = settings.fit_settings.lpips
-    about["fit_settings"]["lpips"] = [file_digest(file) for file in lpips]
+    if settings.fit:
+        lpips = settings.fit_settings.lpips
+        about["fit_settings"]["lpips"] = [file_digest(file) for file in lpips]
+    else:
+        del about["fit_settings"]  # nothing is fitted by them
     about |= {"source": file_digest(clip), "model": model.hex(), "x264": av.library_versions}
     # What a preset means changes while the encoder is worked on.
     about |= {"effort": asdict(settings.effort), "writer": WRITER_NAME}

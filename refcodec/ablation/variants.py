@@ -40,7 +40,7 @@ class Variant:
 VARIANTS: tuple[Variant, ...] = (
     Variant("a analysis", "the prompt of the analysis network", _analysis),
     Variant("b keyframe", "fitted to the keyframe alone, in all rounds", _keyframe),
-    Variant("c joint", "fitted to the keyframe, then jointly with following pictures", _joint),
+    Variant("c joint", "fitted to the keyframe and following pictures at once", _joint),
     Variant(
         "d joint tuned",
         "as c, following pictures coded with adaptive quantisation at half strength",

@@ -64,18 +64,19 @@ def _conditions(ablation: Ablation) -> list[str]:
     settings = ablation.settings
     fit = settings.fit_settings
     digest = prompter(settings.model).model.digest.hex()[:16]
+    alone = f", {fit.keyframe_rounds} of them on the keyframe alone" if fit.keyframe_rounds else ""
     variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "
         "counted; each peer at the best of its sizes, no keyframe forced on it. The variants of HYP share coded size, "
-        f"preset ({settings.preset}) and prompt_scale_index, and have generated keyframes only:",
+        f"preset ({settings.preset}) and the part of the rate for prompts, and have generated keyframes only:",
         "",
         *variants,
         "",
-        f"A fit has up to {fit.rounds} rounds of {ablation.steps} steps, {fit.keyframe_rounds} of them on the keyframe "
-        f"alone, then {fit.targets} following pictures, {fit.sampled} drawn in each step; keyframe weight "
-        f"{fit.keyframe_weight:g}, decay {fit.decay:g} a second, seed {fit.seed}, device {fit.device}. Each score is "
-        "the mean / the mean of the worst 5 % of the measured pictures.",
+        f"A fit has up to {fit.rounds} rounds of {ablation.steps} steps{alone}; a joint one has {fit.targets} "
+        f"following pictures, {fit.sampled} drawn in each step; keyframe weight {fit.keyframe_weight:g}, decay "
+        f"{fit.decay:g} a second, learning rates {fit.learning_rate:g} and {fit.joint_rate:g}, seed {fit.seed}, "
+        f"device {fit.device}. Each score is the mean / the mean of the worst 5 % of the measured pictures.",
         "",
         f"Generator model {digest}; {versions()}.",
     ]

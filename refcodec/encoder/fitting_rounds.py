@@ -1,6 +1,7 @@
 """Prompts fitted to their intervals in rounds: fit, code the following pictures anew at the same rate, measure.
 
-A round that does not improve the decode ends the fit, and its result is thrown away.
+What a round that does not improve the decode gave is thrown away, and the next one goes half as fast; a second such
+round ends the fit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from refcodec.encoder.picture_store import PictureStore
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.fitting.settings import FitSettings
+
+_MOST_MISSED = 2
+"""Rounds that do not improve the decode, and then the fit ends."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,13 @@ def fit_sequence(
     assert settings is not None
     stop = context.folder / "fit-stop"
     best, distances, kept, steps = coding, [], 0, 0
+    missed = 0
     try:
         with _interrupt_creates(stop):
             if any(choice is not None for choice in coding.choices):
                 distances.append(_measured(context, store, coding, settings))
             for number in range(settings.rounds if distances else 0):
-                fits = _fits(context, store, best, settings, number, stop)
+                fits = _fits(context, store, best, _slower(settings, missed), number, stop)
                 steps += sum(fit.steps for fit in fits.values())
                 if not any(fit.improved for fit in fits.values()):
                     break
@@ -89,13 +94,23 @@ def fit_sequence(
                 distances.append(_measured(context, store, found, settings))
                 if distances[-1] < min(distances[:-1]):
                     best, kept = found, kept + 1
-                elif number >= settings.keyframe_rounds or not settings.targets:
-                    break
-                if stop.exists():
+                else:
+                    missed += 1
+                if missed == _MOST_MISSED or stop.exists():
                     break
     except KeyboardInterrupt:
         stop.touch()
     return best, FitReport(tuple(distances), kept, steps, stop.exists())
+
+
+def _slower(settings: FitSettings, times: int) -> FitSettings:
+    """Return settings with learning rates halved some times."""
+    share = 0.5**times
+    return replace(
+        settings,
+        learning_rate=settings.learning_rate * share,
+        joint_rate=settings.joint_rate * share,
+    )
 
 
 def _fitted(

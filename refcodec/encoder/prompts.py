@@ -39,6 +39,10 @@ class Prompt:
     refinement_costs: tuple[float, float] | None = None
 
 
+_REFINING_RATE = 0.015
+"""Learning rate of a single round, by docs/decisions/0025; those of a fit in rounds are faster (0027)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refinement:
     """steps: at least 1; lpips: as FitSettings has it."""
@@ -107,7 +111,9 @@ def _refine(
     from refcodec.fitting.distortion import distortion_of
     from refcodec.fitting.fit import fit
 
-    settings = FitSettings(steps=refinement.steps, targets=0, lpips=refinement.lpips)
+    settings = FitSettings(
+        steps=refinement.steps, targets=0, lpips=refinement.lpips, learning_rate=_REFINING_RATE
+    )
     case = FitCase(model, q, trade, start, {0: picture}, 1.0, None)
     with torch_threads(settings.threads):
         return fit(case, settings, distortion_of(settings))

@@ -13,7 +13,8 @@ class FitSettings:
     """Settings of a fit.
 
     steps: of the optimiser in each round; a round ends with coding the following pictures anew.
-    rounds: at most; the fit ends earlier when a joint round does not improve the decode.
+    rounds: at most; after one that does not improve the decode the next one goes half as fast, and a second such one
+        ends the fit.
     keyframe_rounds: how many of them, at the beginning, fit the prompt to its keyframe alone.
     targets: following pictures that are decoded by the twin and compared in a joint round, spread over the
         interval; 0: all rounds fit the prompt to its keyframe alone.
@@ -34,13 +35,13 @@ class FitSettings:
 
     steps: int = 30
     rounds: int = 3
-    keyframe_rounds: int = 1
+    keyframe_rounds: int = 0
     targets: int = 6
     keyframe_weight: float = 0.6
     decay: float = 1.0
     sampled: int = 2
-    learning_rate: float = 0.015
-    joint_rate: float = 0.015
+    learning_rate: float = 0.03
+    joint_rate: float = 0.03
     noise: float = 1.0
     lpips: tuple[Path, ...] = ()
     mse_weight: float = 60.0

@@ -8,6 +8,8 @@ import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -253,3 +255,36 @@ def test_fitting_without_torch_is_refused_with_the_command_that_installs_it(
 def test_coded_keyframes_leave_nothing_to_fit(source: Path, tmp_path: Path) -> None:
     report = encode(source, tmp_path / "coded.hyp", SETTINGS.with_(keyframes="coded"))
     assert any("Nothing was fitted" in note for note in report.notes)
+
+
+def test_rounds_that_do_not_help_are_undone_and_make_the_next_slower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By distances that are given: which results are kept, at what rate each round goes, and when it ends."""
+    distances = iter([1.0, 0.9, 0.95, 0.8, 0.85, 0.1])
+    begun: list[tuple[float, float]] = []
+    rates: list[float] = []
+
+    def fits(context: Any, store: Any, coding: Any, settings: FitSettings, *_: Any) -> Any:
+        begun.append((coding.crf, settings.learning_rate))
+        rates.append(settings.joint_rate)
+        return {0: SimpleNamespace(steps=1, improved=True)}
+
+    monkeypatch.setattr(fitting_rounds, "_fits", fits)
+    monkeypatch.setattr(fitting_rounds, "_fitted", lambda choices, _: choices)
+    monkeypatch.setattr(fitting_rounds, "_measured", lambda *_: next(distances))
+    settings = FitSettings(rounds=9, learning_rate=0.02, joint_rate=0.04)
+    context: Any = SimpleNamespace(fit=settings, folder=tmp_path)
+    store: Any = None
+    choices: Any = [object()]
+    start: Any = SimpleNamespace(choices=choices, crf=20.0)
+    numbers = iter(range(1, 9))
+    best, report = fitting_rounds.fit_sequence(
+        context, store, start, lambda _, __: SimpleNamespace(choices=choices, crf=next(numbers))
+    )
+    assert begun == [(20.0, 0.02), (1, 0.02), (1, 0.01), (3, 0.01)]
+    assert rates == [0.04, 0.04, 0.02, 0.02]
+    assert best.crf == 3
+    assert report.kept_rounds == 2
+    assert report.distances == (1.0, 0.9, 0.95, 0.8, 0.85)
+    assert report.steps == 4
