@@ -3,7 +3,7 @@ counts, and the frame slots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from refcodec import errors
 from refcodec.avc.active_parameters import SequenceParameters
@@ -19,19 +19,23 @@ BYTES_PER_MB = 1600
 """Side information and motion of a macroblock, about."""
 
 
-def check_memory(
-    parameters: SequenceParameters, slots: int, in_the_works: int, memory: int
-) -> None:
-    """Raise HYP-E-LVL-09 when pictures of this size need more than `memory` bytes."""
+def pictures_in_the_works(
+    parameters: SequenceParameters, choices: Sequence[int], memory: int
+) -> int:
+    """Return how many pictures may be reconstructed at a time: the first of `choices`, descending, for which
+    pictures of this size need no more than `memory` bytes. Raises HYP-E-LVL-09 when none is."""
     geometry = parameters.geometry
-    needed = slots * geometry.slot_size + (in_the_works + 1) * geometry.mbs * BYTES_PER_MB
-    if needed > memory:
-        raise errors.error(
-            "HYP-E-LVL-09",
-            element="picture buffers",
-            value=needed,
-            allowed=f"at most {memory} bytes",
-        )
+    for count in choices:
+        slots = parameters.dpb_frames + 1 + count
+        needed = slots * geometry.slot_size + (count + 1) * geometry.mbs * BYTES_PER_MB
+        if needed <= memory:
+            return count
+    raise errors.error(
+        "HYP-E-LVL-09",
+        element="picture buffers",
+        value=needed,
+        allowed=f"at most {memory} bytes",
+    )
 
 
 class CodedSequence:
@@ -41,19 +45,18 @@ class CodedSequence:
         self,
         parameters: SequenceParameters,
         identities: Iterator[int],
-        in_the_works: int,
+        in_the_works: Sequence[int],
         memory: int,
     ) -> None:
-        """`identities` yields numbers for pictures, `in_the_works` is the number of pictures that
-        may be reconstructed at a time, `memory` the most bytes that pictures may take.
+        """`identities` yields numbers for pictures; of the numbers of pictures that may be reconstructed at a
+        time, `in_the_works`, descending, the first is taken that `memory`, the most bytes of pictures, allows.
 
         Raises HYP-E-AVC-01 and -08 for what is not decoded, HYP-E-LVL-09 for too large pictures.
         """
         parameters.check()
-        slots = parameters.dpb_frames + 1 + in_the_works
-        check_memory(parameters, slots, in_the_works, memory)
+        self.in_the_works = pictures_in_the_works(parameters, in_the_works, memory)
         self.parameters = parameters
-        self.pool = SlotPool(parameters.geometry, slots)
+        self.pool = SlotPool(parameters.geometry, parameters.dpb_frames + 1 + self.in_the_works)
         self._identities = identities
         self._buffer = PictureBuffer(parameters)
         self._counter = OrderCounter(parameters)

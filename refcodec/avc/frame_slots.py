@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refcodec.avc.completion import Completion
 from refcodec.avc.frame_store import FrameStore, Geometry
@@ -17,48 +18,75 @@ MOST_GIVEN_OUT = 8
 
 
 class SlotLease:
-    """One slot, as long as this object lives. `motion` is the motion field that belongs to it,
-    `written` is done when its samples are complete, None stands for done."""
+    """A picture's claim to a slot, as long as this object lives.
 
-    __slots__ = ("__weakref__", "_pool", "motion", "slot", "written")
+    `number` is what slice tables call it while its picture waits. `slot` and `motion`, the motion field that
+    belongs to the slot, are there from `SlotPool.place` on, -1 and None before. `written` is done when its
+    samples are complete, None stands for done.
+    """
 
-    def __init__(self, pool: SlotPool, slot: int, motion: MotionField) -> None:
+    __slots__ = ("__weakref__", "_pool", "motion", "number", "slot", "written")
+
+    def __init__(self, pool: SlotPool, number: int) -> None:
         self._pool = pool
-        self.slot = slot
-        self.motion = motion
+        self.number = number
+        self.slot = -1
+        self.motion: MotionField | None = None
         self.written: Completion | None = None
 
     def __del__(self) -> None:
-        self._pool.give_back(self.slot)
+        self._pool.give_back(self)
 
 
 class SlotPool:
-    """A frame store with `slots` slots to lease, and some more for pictures that are given out."""
+    """A frame store with `slots` slots to lease, and some more for pictures that are given out.
+
+    A lease gets its slot when its picture is made, not when it is parsed: then few slots are in use at a time, and
+    caches hold more of them.
+    """
 
     def __init__(self, geometry: Geometry, slots: int) -> None:
         self.store = FrameStore(geometry, slots + MOST_GIVEN_OUT)
-        self._motion: list[MotionField | None] = [None] * self.store.slots
+        count = self.store.slots
+        self._motion: list[MotionField | None] = [None] * count
         # Lists, because threads that drop what they were given may change them at any time.
-        self._free = list(range(self.store.slots))[::-1]
+        self._numbers = list(range(count))[::-1]
+        self._free = list(range(count))[::-1]
+        self._slots = np.full(count + 1, -1, np.int32)
+        """Slots by number of their leases, -1 where there is none; and behind them, for index -1, another -1."""
         self._permits = [None] * MOST_GIVEN_OUT
         self._windows: dict[tuple[int, tuple[int, int, int, int]], list[_Window]] = {}
 
     @property
     def exhausted(self) -> bool:
-        """Whether no slot is free."""
-        return not self._free
+        """Whether nothing is left to lease."""
+        return not self._numbers
 
     def lease(self) -> SlotLease:
-        """Return a free slot; there must be one. The one used last comes first, for the caches."""
-        slot = self._free.pop()
-        motion = self._motion[slot]
-        if motion is None:
-            motion = self._motion[slot] = MotionField.allocate(self.store.geometry.mbs)
-        return SlotLease(self, slot, motion)
+        """Return a lease without a slot; there must be one left."""
+        return SlotLease(self, self._numbers.pop())
 
-    def give_back(self, slot: int) -> None:
+    def place(self, lease: SlotLease) -> MotionField:
+        """Give a lease a slot, unless it has one: the one used last, for the caches. Return its motion field."""
+        if lease.motion is None:
+            slot = lease.slot = self._free.pop()
+            motion = self._motion[slot]
+            if motion is None:
+                motion = self._motion[slot] = MotionField.allocate(self.store.geometry.mbs)
+            lease.motion = motion
+            self._slots[lease.number] = slot
+        return lease.motion
+
+    def slots_of(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the slots of leases by their numbers, -1 for -1."""
+        return self._slots[numbers]
+
+    def give_back(self, lease: SlotLease) -> None:
         """Make a slot free again; leases call it."""
-        self._free.append(slot)
+        if lease.slot >= 0:
+            self._slots[lease.number] = -1
+            self._free.append(lease.slot)
+        self._numbers.append(lease.number)
 
     def planes(
         self, lease: SlotLease, crop: tuple[int, int, int, int]

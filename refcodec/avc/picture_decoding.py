@@ -15,7 +15,7 @@ from refcodec.avc.intra_modes import derive_intra_modes
 from refcodec.avc.motion_vectors import derive_motion
 from refcodec.avc.picture_samples import FlatArrays, Scratch, flat, write_samples
 from refcodec.avc.reference_lists import ReferenceList
-from refcodec.avc.side_information import SideInformation
+from refcodec.avc.side_information import MotionField, SideInformation
 from refcodec.avc.slice_header import SliceHeader
 from refcodec.avc.slice_rows import fill_row, grown, set_scaling
 from refcodec.avc.slice_table import END_MB, B, SliceTable
@@ -33,13 +33,13 @@ class Workspace:
     scratch: Scratch
     _infos: dict[int, tuple[SideInformation, FlatArrays]] = field(default_factory=dict)
 
-    def info_of(self, lease: SlotLease) -> tuple[SideInformation, FlatArrays]:
-        """Return the side information with the motion field of the picture in a slot, and its
-        arrays flat; made once, as slots and workspaces come together again and again."""
-        found = self._infos.get(lease.slot)
+    def info_in(self, slot: int, motion: MotionField) -> tuple[SideInformation, FlatArrays]:
+        """Return the side information with the motion field of a slot, and its arrays flat; made once, as slots
+        and workspaces come together again and again."""
+        found = self._infos.get(slot)
         if found is None:
-            info = replace(self.info, motion=lease.motion)
-            found = self._infos[lease.slot] = info, flat(info)
+            info = replace(self.info, motion=motion)
+            found = self._infos[slot] = info, flat(info)
         return found
 
     @classmethod
@@ -51,7 +51,8 @@ class Workspace:
 class PictureDecoding:
     """The slices of one picture, parsed as they come, and its reconstruction.
 
-    `info` and `slices` are what the stages hand on; `slice_count` rows of `slices` are in use.
+    `info` and `slices` are what the stages hand on; `slice_count` rows of `slices` are in use. Parsing writes to a
+    motion field of the workspace, until the picture has a slot.
     """
 
     def __init__(self, pool: SlotPool, workspaces: list[Workspace], lease: SlotLease) -> None:
@@ -62,11 +63,12 @@ class PictureDecoding:
         self._workspace = workspace
         self._width_mbs = pool.store.geometry.width_mbs
         self.lease = lease
-        self.info, self._arrays = workspace.info_of(lease)
+        self.info = workspace.info
+        self._arrays: FlatArrays | None = None
         self.info.clear()
         self.slice_count = 0
         self.references: dict[int, SlotLease] = {}
-        """Leases of the pictures that this one is predicted from, by slot."""
+        """Leases of the pictures that this one is predicted from, by number."""
         self._motion_to_derive: list[tuple[int, SlotLease | None]] = []
         self.reference = False
         """Whether other pictures may be predicted from it."""
@@ -99,7 +101,7 @@ class PictureDecoding:
         for pictures in lists:
             for picture in pictures:
                 if picture is not None and picture.lease is not None:
-                    self.references[picture.slot] = picture.lease
+                    self.references[picture.lease.number] = picture.lease
         colocated: SlotLease | None = None
         if header.slice_type == B:
             first = lists[1][0]
@@ -112,46 +114,63 @@ class PictureDecoding:
         parsing = (
             cabac_slice_data if header.parameters["entropy_coding_mode_flag"] else cavlc_slice_data
         )
+        deferred = _derives_later(header, lists)
+        if not deferred:
+            self.place()
         parsing.parse_slice_data(rbsp, header.bit_length, index, slices, self.info, self._width_mbs)
         derive_intra_modes(index, slices, self.info, self._width_mbs)
         check_intra_availability(index, slices, self.info, self._width_mbs)
-        self._derive_motion(index, header, lists, colocated)
+        if deferred:
+            self._motion_to_derive.append((index, colocated))
+        else:
+            field = None if colocated is None else _complete(colocated).motion
+            derive_motion(index, slices, self.info, field, self._width_mbs)
         return int(slices.parameters[index, END_MB])
 
-    def _derive_motion(
-        self,
-        index: int,
-        header: SliceHeader,
-        lists: tuple[ReferenceList, ReferenceList],
-        colocated: SlotLease | None,
-    ) -> None:
-        """(#avc.8.4.1) Derive the motion of a slice; leave that to `reconstruct` where all pictures
-        that it may refer to are there, which nearly always holds: then the thread that derives
-        vectors is the one that reads them, and they stay in its cache."""
-        complete = all(
-            picture is not None and picture.existing for pictures in lists for picture in pictures
-        )
-        # Temporal direct prediction may need pictures that a colocated block referred to.
-        if complete and (header.slice_type != B or header.direct_spatial_mv_pred):
-            self._motion_to_derive.append((index, colocated))
-            return
-        field = None if colocated is None else _complete(colocated).motion
-        derive_motion(index, self.slices, self.info, field, self._width_mbs)
+    def place(self) -> FlatArrays:
+        """Give the picture its slot, with what is parsed so far of its motion, unless it has one. Return the arrays
+        of its side information, flat."""
+        if self._arrays is None:
+            parsed, motion = self.info.motion, self._pool.place(self.lease)
+            self.info, self._arrays = self._workspace.info_in(self.lease.slot, motion)
+            motion.mb_type[...] = parsed.mb_type
+            motion.ref_idx[...] = parsed.ref_idx
+        return self._arrays
 
     def reconstruct(self) -> None:
         """(#avc.8.3) Make the samples: motion, prediction and residual, then the deblocking filter.
         The pictures that this one is predicted from must be complete."""
-        info, slices, store, slot = self.info, self.slices, self._pool.store, self.lease.slot
+        arrays, slices = self.place(), self.slices
+        slots = slices.ref_slot[: self.slice_count]
+        slots[...] = self._pool.slots_of(slots)
         for index, colocated in self._motion_to_derive:
             field = None if colocated is None else _complete(colocated).motion
-            derive_motion(index, slices, info, field, self._width_mbs)
-        write_samples(self._arrays, slices, self._workspace.scratch, store, slot, self.reference)
+            derive_motion(index, slices, self.info, field, self._width_mbs)
+        write_samples(
+            arrays,
+            slices,
+            self._workspace.scratch,
+            self._pool.store,
+            self.lease.slot,
+            self.reference,
+        )
         self.references.clear()
         self._motion_to_derive.clear()
 
     def release(self) -> None:
         """Give the arrays back: `info` and `slices` are not needed any more."""
         self._workspaces.append(self._workspace)
+
+
+def _derives_later(header: SliceHeader, lists: tuple[ReferenceList, ReferenceList]) -> bool:
+    """(#avc.8.4.1) Return whether the motion of a slice can be derived when the picture is reconstructed: where all
+    pictures that it may refer to are there, which nearly always holds. Then the thread that derives vectors is the
+    one that reads them, and they stay in its cache. Temporal direct prediction may need pictures that a colocated
+    block referred to."""
+    complete = all(
+        picture is not None and picture.existing for pictures in lists for picture in pictures
+    )
+    return complete and (header.slice_type != B or bool(header.direct_spatial_mv_pred))
 
 
 def _complete(lease: SlotLease) -> SlotLease:

@@ -15,9 +15,11 @@ from threading import Condition
 from refcodec.avc.completion import Completion
 from refcodec.avc.picture_decoding import PictureDecoding
 
-AHEAD = 4
-"""Pictures in the works beyond a picture for each thread asked for: so far ahead is parsed. Of a
-group of pictures some depend on others; fewer would leave threads without one to begin."""
+AHEAD = 3
+"""Pictures in the works beyond a picture for each thread asked for: so far ahead is parsed while one of them
+can be begun. What waits longer gets cold in the caches; fewer would leave threads without a picture to begin."""
+MOST_AHEAD = 10
+"""The same while none can be begun: behind a picture that takes long and that all others depend on."""
 
 
 class _Work:
@@ -58,8 +60,11 @@ class ReconstructionQueue:
             if threads > 1
             else None
         )
-        self.depth = threads + AHEAD if threads > 1 else 0
-        """Pictures that may be in the works beside the one that is being parsed."""
+        self._enough = threads + AHEAD
+        self.depths = (threads + MOST_AHEAD, self._enough) if threads > 1 else (0,)
+        """Numbers of pictures, descending, that may be in the works beside the one that is being parsed."""
+        self.depth = self.depths[0]
+        """One of them."""
         # Guards what follows, and tells the caller's thread that a picture is complete.
         self._changed = Condition()
         self._waiting: deque[_Work] = deque()
@@ -78,7 +83,7 @@ class ReconstructionQueue:
         if self._pool is None:
             reconstruct(decoding, keep)
             return
-        while self._in_the_works >= self.depth:
+        while self._in_the_works >= self.depth or self._has_enough():
             self._help()
         completion = Completion(self._finish)
         work = _Work(decoding, keep, completion)
@@ -87,6 +92,13 @@ class ReconstructionQueue:
             self._waiting.append(work)
             self._in_the_works += 1
             self._call_helpers()
+
+    def _has_enough(self) -> bool:
+        """Whether enough pictures are in the works, and one of them can be begun."""
+        if self._in_the_works < self._enough:
+            return False
+        with self._changed:
+            return any(work.ready for work in self._waiting)
 
     def wait(self) -> None:
         """Return when no picture is in the works."""

@@ -88,9 +88,9 @@ def _weighting(header: SliceHeader) -> int:
 
 
 def _fill_list(table: SliceTable, index: int, number: int, pictures: ReferenceList) -> None:
-    slots, identities = table.ref_slot[index, number], table.ref_picture[index, number]
+    leases, identities = table.ref_slot[index, number], table.ref_picture[index, number]
     counts, long_terms = table.ref_poc[index, number], table.ref_long_term[index, number]
-    slots[:] = identities[:] = -1
+    leases[:] = identities[:] = -1
     for place, picture in enumerate(pictures):
         if picture is None:
             counts[place] = long_terms[place] = 0
@@ -98,7 +98,7 @@ def _fill_list(table: SliceTable, index: int, number: int, pictures: ReferenceLi
         counts[place] = picture.order_count
         long_terms[place] = picture.marking == LONG_TERM
         if picture.existing:
-            slots[place] = picture.slot
+            leases[place] = picture.lease_number
             identities[place] = picture.identity
 
 

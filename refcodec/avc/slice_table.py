@@ -60,7 +60,8 @@ class SliceTable:
     """The slices of one picture; the first index of each array is the slice's.
 
     parameters: int32 (slices, FIELDS)
-    ref_slot: int32 (slices, 2, LIST_SIZE), frame slot of each entry of RefPicList0 and RefPicList1
+    ref_slot: int32 (slices, 2, LIST_SIZE), frame slot of each entry of RefPicList0 and RefPicList1, -1 where
+        none; until the picture is reconstructed, the number of its lease (frame_slots)
     ref_picture: int32 (slices, 2, LIST_SIZE), picture id, unique in the stream, -1 where none
     ref_poc: int32 (slices, 2, LIST_SIZE), PicOrderCnt
     ref_long_term: uint8 (slices, 2, LIST_SIZE)

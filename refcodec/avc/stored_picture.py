@@ -36,9 +36,9 @@ class StoredPicture:
         return self.lease is not None
 
     @property
-    def slot(self) -> int:
-        """Where its samples are; -1 when it has none."""
-        return -1 if self.lease is None else self.lease.slot
+    def lease_number(self) -> int:
+        """The number of its lease; -1 when it has none."""
+        return -1 if self.lease is None else self.lease.number
 
     @property
     def in_use(self) -> bool:

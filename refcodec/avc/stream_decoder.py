@@ -133,7 +133,7 @@ class AvcDecoder:
             current = self._current
             assert current is not None and self._sequence is not None
             current.picture.hidden = True
-            write_injected(self._sequence.pool.store, current.decoding.lease, picture)
+            write_injected(self._sequence.pool, current.decoding.lease, picture)
             current.decoding.release()
             self._current = None
             self._store(header, current.picture)
@@ -274,8 +274,9 @@ class AvcDecoder:
         self._workspaces = []
         self._sequence = None
         self._sequence = CodedSequence(
-            header.parameters.sequence, self._identities, self._queue.depth, self._memory
+            header.parameters.sequence, self._identities, self._queue.depths, self._memory
         )
+        self._queue.depth = self._sequence.in_the_works
 
     def _end_picture(self) -> None:
         """Reconstruct and store the current picture, if there is one; all its slices are there."""
@@ -301,6 +302,7 @@ class AvcDecoder:
         self._store(current.headers[0], current.picture)
         decoding = current.decoding
         if self._details:
+            decoding.place()
             self._found[current.picture.identity] = PictureDetails(
                 decoding.info, decoding.slices, decoding.slice_count, tuple(current.headers)
             )
