@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.extending import intrinsic
+
+NO_VECTORS: Final = bool(getattr(config, "DISABLE_JIT", False) or getattr(config, "BOUNDSCHECK", 0))
+"""Whether functions on single samples stand in the places of those on vectors: as plain Python
+(NUMBA_DISABLE_JIT=1), and where every access to an array element is to be checked
+(NUMBA_BOUNDSCHECK=1), which those on vectors make by address."""
 
 _I1, _I8, _I32, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 

@@ -14,10 +14,10 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numba import config, njit, types
+from numba import njit, types
 from numba.core.caching import FunctionCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,11 +28,6 @@ _OPTIONS: dict[str, Any] = {
     "_nrt": False,
     "no_cfunc_wrapper": True,
 }
-
-NO_VECTORS: Final = bool(getattr(config, "DISABLE_JIT", False) or getattr(config, "BOUNDSCHECK", 0))
-"""Whether functions on single samples stand in the places of those on vectors: as plain Python
-(NUMBA_DISABLE_JIT=1), and where every access to an array element is to be checked
-(NUMBA_BOUNDSCHECK=1), which those on vectors make by address."""
 
 
 def _compiled(function: Function, **options: Any) -> Function:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from refcodec import errors
 from refcodec.avc import transform, vector_transform
-from refcodec.avc.compilation import NO_VECTORS, inlined, kernel, load
+from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.frame_store import FrameStore
 from refcodec.avc.inter_prediction import predict_inter
 from refcodec.avc.intra_prediction import (
@@ -55,6 +55,7 @@ from refcodec.avc.transform import (
     level_scale8x8,
     scaled4x4,
 )
+from refcodec.vectors import NO_VECTORS
 
 Array = NDArray[Any]
 

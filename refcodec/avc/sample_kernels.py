@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from refcodec.avc import block_kernels, edge_kernels, vector_blocks, vector_edges
-from refcodec.avc.compilation import NO_VECTORS
+from refcodec.vectors import NO_VECTORS
 
 _blocks: Any = block_kernels if NO_VECTORS else vector_blocks
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refcodec.vectors import SIDE, transpose_square
+from refcodec.vectors import NO_VECTORS, SIDE, transpose_square
 
 Tensor = NDArray[np.int16]
 
@@ -39,6 +39,8 @@ def _transpose(source: Any, target: Any) -> None:
 
 
 def _transposed(matrix: Tensor) -> Tensor:
+    if NO_VECTORS:
+        return np.ascontiguousarray(matrix.T)
     result = np.empty(matrix.shape[::-1], np.int16)
     _transpose(matrix, result)
     return result

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refcodec.intnet import layout
 from refcodec.intnet.layout import channels_first, channels_last
 
 
@@ -38,3 +40,12 @@ def test_parts_of_tensors_are_taken_too() -> None:
     )
     seen = channels_last(tensor).transpose(2, 0, 1)
     np.testing.assert_array_equal(channels_first(seen[:, 1:, :4]), tensor[:, 1:, :4])
+
+
+def test_layouts_without_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are made where kernels are plain Python."""
+    tensor = np.arange(16 * 24 * 9, dtype=np.int16).reshape(16, 24, 9)
+    expected = channels_last(tensor)
+    monkeypatch.setattr(layout, "NO_VECTORS", True)
+    np.testing.assert_array_equal(channels_last(tensor), expected)
+    np.testing.assert_array_equal(channels_first(expected.transpose(2, 0, 1)), tensor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from conformance.avc.mutation.guarded import guard
 from conformance.avc.mutation.mutators import base_units, mutant
 from conformance.avc.mutation.outcomes import outcome
-from refcodec.avc.compilation import NO_VECTORS
+from refcodec.vectors import NO_VECTORS
 
 MEMORY_LIMIT = 1 << 30
 """Bytes that mutants may make the process take beyond what it has when it begins."""
