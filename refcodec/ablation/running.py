@@ -19,6 +19,7 @@ from refcodec.comparison import Comparison, compare
 from refcodec.comparison.encoding import default_cache
 from refcodec.comparison.progress import Progress, Share, silent
 from refcodec.comparison.video import file_digest
+from refcodec.container import Segment, open_reader
 from refcodec.container.atomic import output_file
 from refcodec.encoder import encode
 from refcodec.encoder.prompts import prompter
@@ -116,8 +117,8 @@ def _encoded(
     folder: Path,
     progress: Progress,
 ) -> VariantFacts:
-    """Return a variant of a clip. The first one chooses the coded size and the part of the rate for prompts, the
-    others take them."""
+    """Return a variant of a clip. The first one chooses the coded size, where keyframes stand and the part of the
+    rate for prompts, the others take them."""
     settings = variant.change(
         replace(
             ablation.settings,
@@ -134,6 +135,9 @@ def _encoded(
         settings = settings.with_(size=_rung(before[0].path))
     if before and settings.prompt_share is None:
         settings = settings.with_(prompt_share=_prompt_share(before[0], ablation.bitrate))
+    if before:
+        interval = _longest_segment(before[0].path)
+        settings = settings.with_(keyframe_interval=interval, shortest_interval=interval)
     place = folder / _key(clip, settings, prompter(settings.model).model.digest)
     path, report = place / f"{variant.label}.hyp", place / "report.json"
     if not report.is_file():
@@ -163,6 +167,17 @@ def _encoded(
 def _rung(path: Path) -> Fraction:
     facts = json.loads((path.parent / "report.json").read_text())
     return Fraction(facts["rung"])
+
+
+def _longest_segment(path: Path) -> float:
+    """Return the length of the longest segment of a file in seconds: the interval that divides shots as its own did."""
+    with open_reader(path) as reader:
+        header = reader.sequence_header
+        most = max(len(item.access_units) for item in reader.items() if isinstance(item, Segment))
+    picture = Fraction(
+        header.tick_numerator * max(1, header.picture_duration), header.tick_denominator
+    )
+    return max(float(most * picture), 0.1)
 
 
 def _prompt_share(facts: VariantFacts, bitrate: int) -> float:

@@ -11,6 +11,7 @@ import pytest
 from refcodec import ablation
 from refcodec.ablation import VARIANTS, Ablation, ClipResult, run_ablation, running
 from refcodec.ablation.writing import write_report
+from refcodec.container import Segment, open_reader
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings
 from refcodec.fitting.settings import FitSettings
@@ -86,6 +87,33 @@ def test_other_steps_are_another_experiment(
     monkeypatch.setattr(running, "encode", encode)
     with pytest.raises(EncodedError):
         run_ablation([clip], dataclasses.replace(PLAN, steps=3), cache=cache)
+
+
+def test_variants_take_what_the_first_one_chose(
+    clip: Path, cache: Path, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that they differ in their latents: keyframes stand at the same places and have the same share."""
+    asked: list[EncoderSettings] = []
+
+    class EncodedError(Exception):
+        pass
+
+    def encode(_: Path, __: Path, settings: EncoderSettings, *___: object) -> None:
+        asked.append(settings)
+        raise EncodedError
+
+    monkeypatch.setattr(running, "encode", encode)
+    second = dataclasses.replace(VARIANTS[1], change=lambda s, _: s.with_(preset="medium"))
+    with pytest.raises(EncodedError):
+        run_ablation([clip], PLAN, variants=[VARIANTS[0], second], cache=cache)
+    (settings,) = asked
+    first = result.variants[0]
+    with open_reader(first.path) as reader:
+        counts = [len(item.access_units) for item in reader.items() if isinstance(item, Segment)]
+    assert sum(counts) == 10
+    assert settings.keyframe_interval == settings.shortest_interval
+    assert settings.keyframe_interval == pytest.approx(max(counts) / 25)
+    assert settings.prompt_share == pytest.approx(1.02 * first.keyframe_rate / 60_000, abs=1e-3)
 
 
 def test_the_page_says_what_was_found(result: ClipResult, tmp_path: Path) -> None:
