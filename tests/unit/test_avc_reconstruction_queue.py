@@ -141,6 +141,26 @@ def test_the_caller_waits_for_a_picture_that_another_thread_is_at() -> None:
     queue.close()
 
 
+def test_the_caller_gives_a_hand_when_enough_is_parsed_and_something_can_be_begun() -> None:
+    """Behind a picture that all need it parses on; of pictures that can be begun it takes one."""
+    queue = ReconstructionQueue(2)
+    log: list[int] = []
+    busy, go_on = occupy(queue, log)
+    enough = queue.depths[-1]
+    assert enough < queue.depth
+    chain = [Picture(1 + k, log, (busy,)) for k in range(enough)]
+    submit(queue, *chain)
+    assert log == []
+    loose = [Picture(100 + k, log) for k in range(3)]
+    submit(queue, *loose)
+    # each of the last two found another one that could be begun
+    assert log == [100, 101]
+    go_on.set()
+    queue.wait()
+    assert len(log) == 1 + enough + 3
+    queue.close()
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_what_fails_fails_for_all_pictures_that_need_it_and_for_no_other(threads: int) -> None:
     queue = ReconstructionQueue(threads)

@@ -11,6 +11,7 @@ import pytest
 
 from refcodec import errors, syntax
 from refcodec.avc.access_units import to_annex_b
+from refcodec.avc.coded_sequence import pictures_in_the_works
 from refcodec.avc.frame_slots import SlotPool
 from refcodec.avc.injection import injected_idr
 from refcodec.avc.known_parameter_sets import KnownParameterSets
@@ -487,3 +488,31 @@ def test_frames_in_a_gap_are_not_there_to_refer_to() -> None:
     assert [(loss.number, loss.error.id, loss.error.element) for loss in losses] == [
         (3, "HYP-E-AVC-06", "ref_idx")
     ]
+
+
+def test_memory_decides_how_many_pictures_may_be_in_the_works(stream: Units) -> None:
+    sets = KnownParameterSets()
+    sets.add_sequence_parameter_set(stream[0][0])
+    sets.add_picture_parameter_set(stream[0][1])
+    parameters = sets.picture(0).sequence
+    choices = (12, 5)
+
+    def needed(count: int) -> int:
+        """Find by halving what a number of pictures takes."""
+        low, high = 0, 1 << 32
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                pictures_in_the_works(parameters, (count,), middle)
+                high = middle
+            except errors.CLASSES["HYP-E-LVL-09"]:
+                low = middle
+        return high
+
+    most, least = needed(12), needed(5)
+    assert least < most
+    assert pictures_in_the_works(parameters, choices, most) == 12
+    assert pictures_in_the_works(parameters, choices, most - 1) == 5
+    assert pictures_in_the_works(parameters, choices, least) == 5
+    with pytest.raises(errors.CLASSES["HYP-E-LVL-09"]):
+        pictures_in_the_works(parameters, choices, least - 1)
