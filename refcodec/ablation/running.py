@@ -172,12 +172,9 @@ def _rung(path: Path) -> Fraction:
 def _longest_segment(path: Path) -> float:
     """Return the length of the longest segment of a file in seconds: the interval that divides shots as its own did."""
     with open_reader(path) as reader:
-        header = reader.sequence_header
-        most = max(len(item.access_units) for item in reader.items() if isinstance(item, Segment))
-    picture = Fraction(
-        header.tick_numerator * max(1, header.picture_duration), header.tick_denominator
-    )
-    return max(float(most * picture), 0.1)
+        segments = (item for item in reader.items() if isinstance(item, Segment))
+        ticks = max(segment.keyframe.segment_duration for segment in segments)
+        return max(float(ticks * reader.sequence_header.tick), 0.1)
 
 
 def _prompt_share(facts: VariantFacts, bitrate: int) -> float:

@@ -158,10 +158,8 @@ class HostSequence:
 
     def decode(self, keyframe: Picture, wanted: Collection[int]) -> Iterator[tuple[int, Picture]]:
         """Yield the wanted pictures, their references among them, by picture id in decoding order."""
-        recording = self._recording
-        self._decoded = [
-            each for each in recording.pictures if each.identity in self._depends & set(wanted)
-        ]
+        recording, live = self._recording, self._depends & set(wanted)
+        self._decoded = [each for each in recording.pictures if each.identity in live]
         for picture in self._decoded:
             if picture.identity not in self._adjoints:
                 self._adjoints[picture.identity] = _Adjoint(picture, recording.geometry.width_mbs)

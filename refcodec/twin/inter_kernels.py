@@ -28,7 +28,7 @@ _TWO = TWO_LETTERS.astype(np.int32)
 _HALF = np.float32(0.5)
 _B_SCALE = np.float32(1 / 32)
 _J_SCALE = np.float32(1 / 1024)
-_EIGHTH = np.float32(1 / 64)
+_CHROMA_SCALE = np.float32(1 / 64)
 
 
 @inlined
@@ -144,7 +144,7 @@ def _return_chroma_samples(
         if across * down != 0:
             _add_rows(
                 gradient, gradient_at, gradient_stride, target, at + dy * stride + dx, stride, size,
-                size, weight * np.float32(across * down) * _EIGHTH,
+                size, weight * np.float32(across * down) * _CHROMA_SCALE,
             )  # fmt: skip
 
 

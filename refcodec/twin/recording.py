@@ -223,8 +223,7 @@ def decode_again(
 ) -> Iterator[tuple[int, Picture]]:
     """(#avc.8) Decode the pictures of a recording on another keyframe, by the integer decoder; yield
     picture ids and pictures over the macroblock grid in decoding order. With `wanted` only these, which
-    must have their references among them. `deblocking` is called as
-    `deblock_picture` and filters a picture."""
+    must have their references among them. `deblocking` filters a picture, as `deblock_picture` does."""
     pictures = [each for each in recording.pictures if wanted is None or each.identity in wanted]
     last = last_uses(pictures)
     held = {recording.identity}

@@ -220,13 +220,14 @@ class SequenceTwin:
         total = leaf.y.new_zeros(())
         made: list[Tensor] = []
         gradients: list[Tensor] = []
-        for identity, planes in self.pictures(leaf, mode, decisions, wanted):
-            value, found = _loss_of(loss, identity, planes)
-            total = total + value
-            for plane, each in zip(planes, found, strict=True):
-                if plane.requires_grad:
-                    made.append(plane)
-                    gradients.append(each)
+        with torch.enable_grad():
+            for identity, planes in self.pictures(leaf, mode, decisions, wanted):
+                value, found = _loss_of(loss, identity, planes)
+                total = total + value
+                for plane, each in zip(planes, found, strict=True):
+                    if plane.requires_grad:
+                        made.append(plane)
+                        gradients.append(each)
         back = torch.autograd.grad(made, list(leaf), gradients, allow_unused=True)
         return total, Planes(*map(_or_zero, back, leaf))
 

@@ -193,6 +193,12 @@ def test_gradients_of_the_host_are_those_of_torch(moving: Recording) -> None:
     same_gradients(moving, [moving.identity, moving.output[1], moving.output[-2]])
 
 
+def test_gradients_need_no_grad_mode(moving: Recording) -> None:
+    """Either way makes the graphs that it needs by itself."""
+    with torch.no_grad():
+        same_gradients(moving, [moving.output[1]])
+
+
 def gradient_checker(access_units: Iterable[bytes]) -> Iterator[Samples]:
     """Decode a stream by the twin, and compare the two ways back on the way."""
     units = list(access_units)
