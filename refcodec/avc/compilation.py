@@ -82,6 +82,12 @@ def _cache(function: Function) -> Any:
     return kept
 
 
+def is_kept(function: Callable[..., Any]) -> bool:
+    """Return whether Numba's cache has a kernel, or none is needed as it is not compiled."""
+    python = getattr(function, "py_func", None)
+    return python is None or bool(_cache(python)._cache_file._load_index())
+
+
 def _wide(kind: Any) -> Any:
     integer = isinstance(kind, types.Integer | types.IntegerLiteral)
     return types.int64 if integer else kind

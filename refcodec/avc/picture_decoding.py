@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec import errors
-from refcodec.avc import cabac_slice_data, cavlc_slice_data
+from refcodec.avc import cabac_slice_data, cavlc_slice_data, first_start
 from refcodec.avc.frame_slots import SlotLease, SlotPool
 from refcodec.avc.intra_availability import check_intra_availability
 from refcodec.avc.intra_modes import derive_intra_modes
@@ -140,6 +140,7 @@ class PictureDecoding:
     def reconstruct(self) -> None:
         """(#avc.8.3) Make the samples: motion, prediction and residual, then the deblocking filter.
         The pictures that this one is predicted from must be complete."""
+        first_start.finish()
         arrays, slices = self.place(), self.slices
         slots = slices.ref_slot[: self.slice_count]
         slots[...] = self._pool.slots_of(slots)

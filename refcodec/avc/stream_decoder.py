@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refcodec import errors
+from refcodec.avc import first_start
 from refcodec.avc.access_unit_detection import begins_picture, ends_picture
 from refcodec.avc.access_units import (
     NAL_IDR_SLICE,
@@ -272,6 +273,7 @@ class AvcDecoder:
         if sequence is not None:
             self._output += ((each, sequence) for each in sequence.flush())
         self._workspaces = []
+        first_start.begin()
         self._sequence = None
         self._sequence = CodedSequence(
             header.parameters.sequence, self._identities, self._queue.depths, self._memory
