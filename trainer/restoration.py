@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from refcodec.intnet.model_file import write_model_file
+from refcodec.metrics.mixed_precision import mixed_precision
 from refcodec.picture import Picture
 from refcodec.restoration import RestorationModel, each_gain
 from refcodec.restoration.model import DETAIL, LUMA, NETWORK
@@ -127,7 +128,7 @@ def _loss(
 ) -> Tensor:
     luma = network.restored(g, decoded[0])
     ours, theirs = _rgb(luma, decoded[1]), _rgb(*original)
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision("cpu"):
         distances = [net(ours, theirs).mean() for net in lpips]
     error = (luma - original[0]).square().mean()
     return torch.stack(distances).mean() + settings.mse_weight * error

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from refcodec.metrics.lpips_weights import file_name
+from refcodec.metrics.mixed_precision import mixed_precision
 from refcodec.twin.colour import planes_to_rgb, rgb_to_planes
 from trainer.adversary import Adversary, deceiving, discerning
 from trainer.captured import CapturedStep
@@ -95,7 +96,7 @@ def calibrate(model: Generator, batches: list[Tensor]) -> None:
     ]
     for step in learned:
         step.peak.zero_()
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+    with torch.no_grad(), mixed_precision(device):
         for planes in batches:
             q = torch.randint(0, 64, (planes.shape[0],)).to(device)
             code(model, planes, q, g, noise=False)
@@ -309,7 +310,7 @@ class Run:
 
     def _compute(self, phase: Phase) -> None:
         s = self.settings
-        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
+        with mixed_precision(self.device, cache_enabled=False):
             loss, losses = self._loss(phase)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -330,7 +331,7 @@ class Run:
     def _teach(self, adversary: Adversary, coded: Tensor) -> None:
         """Do a step of the adversary."""
         original = planes_to_rgb(*self._originals()).clamp(0, 1)
-        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
+        with mixed_precision(self.device, cache_enabled=False):
             loss = discerning(adversary, coded, original)
         self._adversary_optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -18,6 +18,7 @@ from refcodec.fitting.unit_distance import Norm, Target, target_of, unit_distanc
 from refcodec.metrics.lpips_layers import EPSILON
 from refcodec.metrics.lpips_torch import MINIMUM_SQUARED_NORM, LpipsModule
 from refcodec.metrics.lpips_weights import load_weights, net_of
+from refcodec.metrics.mixed_precision import mixed_precision
 from refcodec.twin.planes import Planes
 
 CHROMA_WEIGHT = 0.5
@@ -52,7 +53,8 @@ class SquaredError:
 
 
 class LpipsDistance:
-    """LPIPS on RGB by the common test conditions, with bfloat16 convolutions, times a weight."""
+    """LPIPS on RGB by the common test conditions, with bfloat16 convolutions where the device has them, times a
+    weight."""
 
     def __init__(
         self, weights: Path, device: torch.device | str = "cpu", weight: float = 1.0
@@ -62,12 +64,12 @@ class LpipsDistance:
         self._slope, self._offset = (
             self._module.get_buffer(name).flatten() for name in ("slope", "offset")
         )
-        self._device = torch.device(device).type
+        self._device = torch.device(device)
         self._weight = weight
 
     def _activations(self, planes: Planes) -> list[Tensor]:
         rgb = scaled_rgb(planes, self._slope, self._offset)
-        with torch.autocast(self._device, torch.bfloat16):
+        with mixed_precision(self._device):
             return list(self._module.activations(rgb))
 
     def prepare(self, original: Planes) -> list[Target]:
