@@ -15,7 +15,7 @@ from refcodec.container.atomic import output_file
 from refcodec.encoder.assembly import FilePlan, write_file
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.context import EncodeContext
-from refcodec.encoder.fitting_rounds import Coding, FitReport, fit_sequence
+from refcodec.encoder.fitting_rounds import Coding, FitReport, Stores, fit_sequence
 from refcodec.encoder.interval_choice import SequencePlan, plan_sequence
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.media_source import MediaSource
@@ -351,7 +351,9 @@ def _fitted(
         found = encoder.search(RateSearch(target_size, first=crf))
         return None if found is None else Coding(choices, encoder, *found)
 
-    return fit_sequence(context, store, coding, recode)
+    assert context.fit is not None
+    presented = planner.store(Fraction(1)) if context.fit.presented and rung < 1 else None
+    return fit_sequence(context, Stores(store, presented), coding, recode)
 
 
 def _report(

@@ -16,6 +16,7 @@ from refcodec.fitting.settings import FitSettings
 from refcodec.picture import Picture
 
 if TYPE_CHECKING:
+    from refcodec.fitting.distortion import Distortion
     from refcodec.fitting.fit import FitState
 
 _MEASURED = 16
@@ -24,10 +25,12 @@ _MEASURED = 16
 
 @dataclass(frozen=True, slots=True)
 class FitJob:
-    """Fit the prompt of a coded segment. rate: pictures a second; round: number of the round, in the name of what
-    is kept; folder: where results are kept; stop: when this file appears the job ends with the best so far."""
+    """Fit the prompt of a coded segment. presented: the pictures in presentation size, if decodes are compared with
+    those; rate: pictures a second; round: number of the round, in the name of what is kept; folder: where results are
+    kept; stop: when this file appears the job ends with the best so far."""
 
     pictures: StoredPictures
+    presented: StoredPictures | None
     rate: float
     result: SegmentResult
     model: Path | None
@@ -54,11 +57,9 @@ class FitResult:
 
 def run_fit_job(job: FitJob) -> FitResult:
     """Fit one prompt and keep it."""
-    from refcodec.fitting.distortion import distortion_of
     from refcodec.fitting.fit import fit
 
-    segment = job.result.load()
-    case = segment_case(segment, job.pictures, job.rate, job.model, job.settings)
+    case = _case(job)
 
     def progress(state: FitState) -> None:
         job.log.write_text(
@@ -67,7 +68,7 @@ def run_fit_job(job: FitJob) -> FitResult:
         report(state.step / state.steps)
 
     with torch_threads(job.settings.threads):
-        distortion = distortion_of(job.settings)
+        distortion = _distortion(job)
         fitted = fit(case, job.settings, distortion, progress, job.stop.exists)
     prompt = coded_prompt(case.model, case.q, fitted.latents)
     path = job.folder / f"{job.pictures.path.stem}-q{case.q}-round{job.round}.prompt"
@@ -75,22 +76,40 @@ def run_fit_job(job: FitJob) -> FitResult:
     return FitResult(job.result.number, path, fitted.improved, fitted.steps)
 
 
-def segment_case(
-    segment: CodedSegment,
-    pictures: StoredPictures,
-    rate: float,
-    model_path: Path | None,
-    settings: FitSettings,
-) -> FitCase:
+def _case(job: FitJob) -> FitCase:
     """Return the case of a coded segment with a generated keyframe; without targets only that of its keyframe."""
+    segment = job.result.load()
     assert segment.prompt_data is not None
-    maker, q = prompter(model_path), segment.prompt_scale_index
+    maker, q = prompter(job.model), segment.prompt_scale_index
     model = maker.model
-    start = latents_of(model, q, segment.prompt_data, pictures.size)
-    if not settings.targets:
-        return FitCase(model, q, maker.trade.at(q), start, {0: pictures.first()}, rate, None)
+    start = latents_of(model, q, segment.prompt_data, job.pictures.size)
+    originals = _compared(job)
+    if not job.settings.targets:
+        return FitCase(model, q, maker.trade.at(q), start, {0: originals.first()}, job.rate, None)
     coded = coded_pictures(segment)
-    return FitCase(model, q, maker.trade.at(q), start, dict(enumerate(pictures)), rate, coded)
+    return FitCase(model, q, maker.trade.at(q), start, dict(enumerate(originals)), job.rate, coded)
+
+
+def _compared(job: FitJob | MeasureJob) -> StoredPictures:
+    """Return the pictures that decodes are compared with."""
+    return job.pictures if job.presented is None else job.presented
+
+
+def _distortion(job: FitJob | MeasureJob) -> Distortion:
+    """Return the distortion of decodes to the pictures that they are compared with."""
+    from refcodec.fitting.distortion import distortion_of
+    from refcodec.fitting.presented import PresentedDistortion
+
+    distortion = distortion_of(job.settings)
+    if job.presented is None:
+        return distortion
+    coded, presented = job.pictures.size, job.presented.size
+    return PresentedDistortion(
+        distortion,
+        (coded.width, coded.height),
+        (presented.width, presented.height),
+        job.settings.device,
+    )
 
 
 def coded_pictures(segment: CodedSegment) -> CodedPictures:
@@ -103,9 +122,10 @@ def coded_pictures(segment: CodedSegment) -> CodedPictures:
 
 @dataclass(frozen=True, slots=True)
 class MeasureJob:
-    """Measure the decode of a coded segment; the distortion is that of `settings`."""
+    """Measure the decode of a coded segment, as a FitJob does; the distortion is that of `settings`."""
 
     pictures: StoredPictures
+    presented: StoredPictures | None
     result: SegmentResult
     model: Path | None
     settings: FitSettings
@@ -115,12 +135,11 @@ def run_measure_job(job: MeasureJob) -> float:
     """Return the mean distortion of pictures spread over the segment, decoded by the integer decoders."""
     import torch
 
-    from refcodec.fitting.distortion import distortion_of
     from refcodec.twin.planes import planes_of
 
     device = job.settings.device
     with torch_threads(job.settings.threads), torch.no_grad():
-        distortion = distortion_of(job.settings)
+        distortion = _distortion(job)
         total, count = 0.0, 0
         for original, decoded in _decoded(job):
             prepared = distortion.prepare(planes_of(original.planes, device))
@@ -143,7 +162,7 @@ def _decoded(job: MeasureJob) -> Iterator[tuple[Picture, Picture]]:
     recording = record_interval(coded.parameter_sets, coded.access_units, generated)
     step = max(1, job.pictures.count // _MEASURED)
     places = {recording.output[k]: k for k in range(step // 2, job.pictures.count, step)}
-    originals = {k: picture for k, picture in enumerate(job.pictures) if k in places.values()}
+    originals = {k: picture for k, picture in enumerate(_compared(job)) if k in places.values()}
     if recording.identity in places:
         yield originals[places[recording.identity]], recording.keyframe
     for identity, picture in decode_again(recording, recording.keyframe):

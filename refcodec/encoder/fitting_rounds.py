@@ -22,7 +22,7 @@ from refcodec.encoder.fit_job import (
     run_fit_job,
     run_measure_job,
 )
-from refcodec.encoder.picture_store import PictureStore
+from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.fitting.settings import FitSettings
@@ -39,6 +39,25 @@ class Coding:
     encoder: SequenceEncoder
     crf: float
     results: list[SegmentResult]
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The pictures of a sequence in coded size, and in presentation size where decodes are compared with those."""
+
+    coded: PictureStore
+    presented: PictureStore | None
+
+    def segment(self, number: int) -> tuple[StoredPictures, StoredPictures | None]:
+        """Return the pictures of a segment."""
+        shown = None if self.presented is None else self.presented.segment(number)
+        return self.coded.segment(number), shown
+
+    def release(self, number: int) -> None:
+        """Say that a segment is not needed in this pass any more."""
+        for store in (self.coded, self.presented):
+            if store is not None:
+                store.release(number)
 
 
 @dataclass(frozen=True)
@@ -64,7 +83,7 @@ class FitReport:
 
 def fit_sequence(
     context: EncodeContext,
-    store: PictureStore,
+    stores: Stores,
     coding: Coding,
     recode: Callable[[list[PromptChoice | None], float], Coding | None],
 ) -> tuple[Coding, FitReport]:
@@ -82,16 +101,16 @@ def fit_sequence(
     try:
         with _interrupt_creates(stop):
             if any(choice is not None for choice in coding.choices):
-                distances.append(_measured(context, store, coding, settings))
+                distances.append(_measured(context, stores, coding, settings))
             for number in range(settings.rounds if distances else 0):
-                fits = _fits(context, store, best, _slower(settings, missed), number, stop)
+                fits = _fits(context, stores, best, _slower(settings, missed), number, stop)
                 steps += sum(fit.steps for fit in fits.values())
                 if not any(fit.improved for fit in fits.values()):
                     break
                 found = recode(_fitted(best.choices, fits), best.crf)
                 if found is None:
                     break
-                distances.append(_measured(context, store, found, settings))
+                distances.append(_measured(context, stores, found, settings))
                 if distances[-1] < min(distances[:-1]):
                     best, kept = found, kept + 1
                 else:
@@ -127,7 +146,7 @@ def _fitted(
 
 def _fits(
     context: EncodeContext,
-    store: PictureStore,
+    stores: Stores,
     coding: Coding,
     settings: FitSettings,
     number: int,
@@ -145,8 +164,8 @@ def _fits(
     def job(segment: int) -> FitJob:
         choice = coding.choices[segment]
         assert choice is not None
-        pictures, result = store.segment(segment), coding.results[segment]
-        return FitJob(pictures, rate, result, choice.model, here, number, context.folder, stop)
+        pictures, result = stores.segment(segment), coding.results[segment]
+        return FitJob(*pictures, rate, result, choice.model, here, number, context.folder, stop)
 
     jobs: list[FitJob] = []
 
@@ -165,7 +184,7 @@ def _fits(
     for result in context.pool.run(run_fit_job, drawn(), progress):
         found[result.number] = result
         jobs[len(found) - 1].log.unlink(missing_ok=True)
-        store.release(result.number)
+        stores.release(result.number)
     return found
 
 
@@ -177,7 +196,7 @@ def _last_line(log: Path) -> str:
 
 
 def _measured(
-    context: EncodeContext, store: PictureStore, coding: Coding, settings: FitSettings
+    context: EncodeContext, stores: Stores, coding: Coding, settings: FitSettings
 ) -> float:
     """Return the mean distance of the decode to the source, over the pictures of all segments."""
     context.meter.stage("measuring", 0.1)
@@ -187,13 +206,13 @@ def _measured(
     def jobs() -> Iterator[MeasureJob]:
         for number in numbers:
             yield MeasureJob(
-                store.segment(number), coding.results[number], _model(coding, number), settings
+                *stores.segment(number), coding.results[number], _model(coding, number), settings
             )
 
     total = 0.0
     for number, distance in zip(numbers, context.pool.run(run_measure_job, jobs()), strict=True):
         total += distance * (starts[number + 1] - starts[number])
-        store.release(number)
+        stores.release(number)
     return total / starts[-1]
 
 

@@ -29,8 +29,9 @@ class FitCase:
     """One keyframe interval with a generated keyframe.
 
     q: prompt_scale_index; trade: bits per luma sample that a distortion of 1 is worth; start: latents that can be
-    coded; originals: source pictures over the macroblock grid by their place in output order, that of the keyframe,
-    0, among them; rate: pictures a second; coded: the pictures that follow, or None to fit the keyframe alone.
+    coded; originals: source pictures, as large as the distortion of the fit takes them (the macroblock grid), by their
+    place in output order, that of the keyframe, 0, among them; rate: pictures a second; coded: the pictures that
+    follow, or None to fit the keyframe alone.
     """
 
     model: GeneratorModel
@@ -40,6 +41,11 @@ class FitCase:
     originals: Mapping[int, Picture]
     rate: float
     coded: CodedPictures | None
+
+    @property
+    def samples(self) -> int:
+        """Luma samples of the generated keyframe."""
+        return 256 * self.start.values[0].size
 
     def save(self, path: Path) -> None:
         """Write the case, without the model, as an npz file."""

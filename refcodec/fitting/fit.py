@@ -60,7 +60,7 @@ class Round:
     def __init__(self, case: FitCase, settings: FitSettings, distortion: Distortion) -> None:
         self.case, self.settings, self.distortion = case, settings, distortion
         original = case.originals[0]
-        self.samples = original.y.size
+        self.samples = case.samples
         self.trade = case.trade
         self.keyframe_weight = 1.0 if case.coded is None else settings.keyframe_weight
         self._original = distortion.prepare(planes_of(original.planes, settings.device))

@@ -21,13 +21,14 @@ from refcodec.encoder.avc_job import AvcSettings, encode_interval
 from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.prompts import prompter
-from refcodec.encoder.resizing import CodedSize
+from refcodec.encoder.resizing import CodedSize, cropped
 from refcodec.fitting.case import CodedPictures, FitCase, load_case
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.prompt import settle
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
+from refcodec.upscaling import Upscaler
 from tests.unit.test_encode import NoTorch, write_source
 from tests.unit.test_metrics import random_weights
 
@@ -36,6 +37,7 @@ torch = pytest.importorskip("torch")
 from refcodec.fitting.distortion import FeatureDistance, SquaredError, distortion_of  # noqa: E402
 from refcodec.fitting.fit import Round, fit  # noqa: E402
 from refcodec.fitting.following import spread, target_weights  # noqa: E402
+from refcodec.fitting.presented import PresentedDistortion  # noqa: E402
 from refcodec.twin.planes import planes_of  # noqa: E402
 
 WIDTH, HEIGHT, COUNT, Q = 96, 64, 5, 20
@@ -161,8 +163,42 @@ def test_features_are_those_of_the_encoders_measure() -> None:
     assert planes.y.grad is not None and float(planes.y.grad.abs().max()) > 0
 
 
+def test_presented_pictures_are_compared_as_the_upscaler_makes_them() -> None:
+    coded, presented = (WIDTH - 4, HEIGHT - 6), (WIDTH + 40, HEIGHT + 18)
+    decoded = picture(0)
+    y, u, v = picture(1).planes
+    original = Picture(np.pad(y, (0, 50)), np.pad(u, (0, 25)), np.pad(v, (0, 25)))
+    distortion = PresentedDistortion(SquaredError(), coded, presented)
+    planes = planes_of(decoded.planes)
+    planes.y.requires_grad_()
+    found = distortion.distance(planes, distortion.prepare(planes_of(original.planes)))
+    shown = Upscaler(*coded, *presented).upscale(cropped(decoded, *coded).planes)
+    error = SquaredError()
+    part = planes_of(cropped(original, *presented).planes)
+    expected = error.distance(planes_of(shown.planes), error.prepare(part))
+    assert float(found.detach()) == pytest.approx(float(expected), rel=1e-5)
+    found.backward()
+    assert planes.y.grad is not None
+    assert float(planes.y.grad[: coded[1], : coded[0]].abs().max()) > 0
+    assert not planes.y.grad[coded[1] :].any() and not planes.y.grad[:, coded[0] :].any()
+
+
+@pytest.mark.parametrize("size", [Fraction(1, 2), Fraction(1)])
+def test_fits_to_presented_pictures(source: Path, tmp_path: Path, size: Fraction) -> None:
+    """Smaller sizes are measured otherwise; the size of the source is presented as it is coded."""
+    notes = []
+    for presented in (0, 1):
+        fitting = dataclasses.replace(SETTINGS.fit_settings, presented=presented)
+        target = tmp_path / f"{presented}.hyp"
+        report = encode(source, target, SETTINGS.with_(size=size, fit_settings=fitting))
+        notes += [note for note in report.notes if "were fitted in " in note]
+        assert sum(1 for _ in decode(target)) == 12
+    assert (notes[0] == notes[1]) == (size == 1)
+
+
 @pytest.mark.parametrize(
-    "change", [{"steps": 0}, {"keyframe_weight": 1.5}, {"decay": 0.0}, {"noise": -1.0}]
+    "change",
+    [{"steps": 0}, {"keyframe_weight": 1.5}, {"decay": 0.0}, {"noise": -1.0}, {"presented": 2}],
 )
 def test_settings_are_checked(change: dict[str, float]) -> None:
     with pytest.raises(errors.HypError) as caught:

@@ -1,0 +1,51 @@
+"""Distances of pictures as they are presented: what the upscaler does to a picture counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from refcodec.fitting.distortion import Distortion
+from refcodec.twin.planes import Planes
+from refcodec.twin.upscaling import UpscalerTwin
+
+Size = tuple[int, int]
+
+
+class PresentedDistortion:
+    """(#dec.upscaling) A distortion of decoded pictures, upscaled, to originals of the presented size. Restoration,
+    which is chosen when everything is coded, has no part in it.
+
+    coded, presented: width and height, even, of pictures that may be parts, upper left, of the planes given
+    """
+
+    def __init__(
+        self,
+        distortion: Distortion,
+        coded: Size,
+        presented: Size,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._distortion = distortion
+        self._coded, self._presented = coded, presented
+        self._upscaler = UpscalerTwin(*coded, *presented, device=device)
+
+    def prepare(self, original: Planes) -> Any:
+        """Return what is compared of an original of at least the presented size."""
+        return self._distortion.prepare(_part(original, self._presented))
+
+    def distance(self, planes: Planes, prepared: Any) -> Tensor:
+        """Return the distance of a decoded picture of at least the coded size."""
+        shown = self._upscaler(_part(planes, self._coded))
+        return self._distortion.distance(shown, prepared)
+
+
+def _part(planes: Planes, size: Size) -> Planes:
+    width, height = size
+    return Planes(
+        planes.y[:height, :width],
+        planes.cb[: height // 2, : width // 2],
+        planes.cr[: height // 2, : width // 2],
+    )
