@@ -55,7 +55,7 @@ def ablation(
     fit: Annotated[
         int, typer.Option(metavar="STEPS", help="Steps in each round of a fit.", min=1)
     ] = 30,
-    rounds: Annotated[int, typer.Option(help="Rounds of a fit at most.", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="Rounds of a fit at most.", min=1)] = 2,
     device: Annotated[str, typer.Option(help="Where torch fits: cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option(help="Of the fits.")] = 0,
     preset: Effort = "medium",

@@ -35,7 +35,7 @@ class FitSettings:
     """
 
     steps: int = 30
-    rounds: int = 3
+    rounds: int = 2
     keyframe_rounds: int = 0
     targets: int = 6
     keyframe_weight: float = 0.6
@@ -45,7 +45,7 @@ class FitSettings:
     joint_rate: float = 0.03
     noise: float = 1.0
     lpips: tuple[Path, ...] = ()
-    presented: int = 0
+    presented: int = 1
     mse_weight: float = 60.0
     device: str = "cpu"
     threads: int = 2
