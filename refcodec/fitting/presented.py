@@ -34,18 +34,9 @@ class PresentedDistortion:
 
     def prepare(self, original: Planes) -> Any:
         """Return what is compared of an original of at least the presented size."""
-        return self._distortion.prepare(_part(original, self._presented))
+        return self._distortion.prepare(original.window(0, 0, *self._presented))
 
     def distance(self, planes: Planes, prepared: Any) -> Tensor:
         """Return the distance of a decoded picture of at least the coded size."""
-        shown = self._upscaler(_part(planes, self._coded))
+        shown = self._upscaler(planes.window(0, 0, *self._coded))
         return self._distortion.distance(shown, prepared)
-
-
-def _part(planes: Planes, size: Size) -> Planes:
-    width, height = size
-    return Planes(
-        planes.y[:height, :width],
-        planes.cb[: height // 2, : width // 2],
-        planes.cr[: height // 2, : width // 2],
-    )

@@ -86,9 +86,4 @@ class ChainTwin:
 
     def shown(self, planes: Planes) -> Planes:
         """(#avc.7.4.2.1.1) Return what of the macroblock grid is shown."""
-        left, top, right, bottom = self._crop
-        return Planes(
-            planes.y[..., top:bottom, left:right],
-            planes.cb[..., top // 2 : bottom // 2, left // 2 : right // 2],
-            planes.cr[..., top // 2 : bottom // 2, left // 2 : right // 2],
-        )
+        return planes.window(*self._crop)

@@ -42,6 +42,14 @@ class Planes(NamedTuple):
         """Return the planes that `function` makes of each plane."""
         return Planes(*(function(plane) for plane in self))
 
+    def window(self, left: int, top: int, right: int, bottom: int) -> Planes:
+        """Return the part from luma sample (left, top) to before (right, bottom), all even."""
+        return Planes(
+            self.y[..., top:bottom, left:right],
+            self.cb[..., top // 2 : bottom // 2, left // 2 : right // 2],
+            self.cr[..., top // 2 : bottom // 2, left // 2 : right // 2],
+        )
+
 
 class _ShiftRight(torch.autograd.Function):
     """floor(x / 2^n + 1/2) forward, 1 / 2^n backward."""
