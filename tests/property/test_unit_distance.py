@@ -28,6 +28,7 @@ from refcodec.fitting.unit_distance import (  # noqa: E402
 )
 from refcodec.metrics.analysis_features import NORM_FLOOR  # noqa: E402
 from refcodec.metrics.lpips_torch import MINIMUM_SQUARED_NORM, LpipsModule  # noqa: E402
+from refcodec.metrics.mixed_precision import mixed_precision  # noqa: E402
 from refcodec.twin.planes import Planes  # noqa: E402
 
 NORMS = (Norm(least=MINIMUM_SQUARED_NORM, after=EPSILON), Norm(added=NORM_FLOOR))
@@ -179,7 +180,7 @@ def test_lpips_of_a_fit_is_lpips(net: Net, tmp_path: Path) -> None:
 
     def reference(planes: Planes) -> list[torch.Tensor]:
         rgb = scaled_rgb_plain(planes, torch.ones(3), torch.zeros(3))
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision("cpu"):
             return plain.features(rgb)
 
     found = distance.distance(leaves, distance.prepare(a))
