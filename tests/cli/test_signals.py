@@ -23,9 +23,8 @@ def test_a_signal_ends_an_encode_and_leaves_nothing(number: signal.Signals, tmp_
     work.mkdir()
     write_video(source, count=150)
     command = [sys.executable, "-c", START, "encode", source, target, "--keyframes", "coded", "-q"]
-    before = signal.signal(
-        number, signal.SIG_DFL
-    )  # what this process ignores (nohup), a child would
+    # what this process ignores, under nohup for instance, a child would ignore too
+    before = signal.signal(number, signal.SIG_DFL)
     process = subprocess.Popen(command, env=dict(os.environ, TMPDIR=str(work)))
     signal.signal(number, before)
     try:

@@ -6,9 +6,10 @@ from typing import Any
 
 import llvmlite.binding
 import pytest
-import torch
 
-from refcodec.metrics.mixed_precision import has_bfloat16, mixed_precision
+torch = pytest.importorskip("torch")
+
+from refcodec.metrics.mixed_precision import has_bfloat16, mixed_precision  # noqa: E402
 
 
 @pytest.mark.parametrize(
