@@ -160,6 +160,10 @@ class Value:
         """The same bits as another type of the same size."""
         return self._make(self.code.builder.bitcast(self.value, kind))
 
+    def sum(self) -> Value:
+        """The sum of all lanes, one number of their type."""
+        return self._make(self.code.call("vector.reduce.add", self.type, [self.value], single=True))
+
     def any(self) -> Value:
         """One bit: whether any lane of a vector of bits is 1."""
         bits = ir.IntType(self.type.count)
@@ -184,16 +188,20 @@ class Code:
             return ir.VectorType(ir.IntType(bits), kind.count)
         return ir.IntType(bits)
 
-    def call(self, operation: str, result: Any, arguments: list[ir.Value]) -> ir.Value:
-        """Call one of LLVM's operations that have a version for every type of lanes."""
-        if isinstance(result, ir.VectorType):
-            suffix = f"v{result.count}i{result.element.width}"
+    def call(
+        self, operation: str, kind: Any, arguments: list[ir.Value], *, single: bool = False
+    ) -> ir.Value:
+        """Call one of LLVM's operations that have a version for every `kind` of lanes; the result is of that kind,
+        or a `single` lane."""
+        if isinstance(kind, ir.VectorType):
+            suffix = f"v{kind.count}i{kind.element.width}"
         else:
-            suffix = f"i{result.width}"
+            suffix = f"i{kind.width}"
+        result = kind.element if single else kind
         name = f"llvm.{operation}.{suffix}"
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        taking = ir.FunctionType(result, [argument.type for argument in arguments])
         module = self.builder.module
-        function = module.globals.get(name) or ir.Function(module, kind, name)
+        function = module.globals.get(name) or ir.Function(module, taking, name)
         return self.builder.call(function, arguments)
 
     def load(self, address: Value, lanes: int, bits: int = 8) -> Value:
@@ -248,15 +256,15 @@ class Code:
         return list(following)
 
 
-def vector_function(generate: Callable[..., None]) -> Any:
+def vector_function(generate: Callable[..., Value | None]) -> Any:
     """Return a function for kernels, of as many int64 arguments as the generator takes behind its
-    `Code`; it returns 0."""
+    `Code`; it returns the generator's int64, or 0."""
     count = generate.__code__.co_argcount - 1
 
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> ir.Value:
         code = Code(builder)
-        generate(code, *(Value(code, argument) for argument in arguments))
-        return ir.Constant(_I64, 0)
+        found = generate(code, *(Value(code, argument) for argument in arguments))
+        return ir.Constant(_I64, 0) if found is None else found.value
 
     def typing(_typing: Any, *_arguments: Any) -> Any:
         return types.int64(*[types.int64] * count), codegen

@@ -13,12 +13,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from refcodec.encoder.bands import in_bands
+from refcodec.encoder.window_difference import (
+    WINDOW,
+    plain_window_difference,
+    vector_difference_between,
+    vector_difference_in_place,
+)
+from refcodec.vectors import NO_VECTORS, address_of
+
 UInt8 = NDArray[np.uint8]
 Int16 = NDArray[np.int16]
 
 BLOCK = 8
-_REACH = 4
-_WINDOW = BLOCK + 2 * _REACH
+_REACH = (WINDOW - BLOCK) // 2
 _MARGIN = 48
 """Samples around a picture that repeat its border; windows stay within."""
 _KEPT = 8
@@ -42,68 +50,41 @@ def block_motion(luma: Iterable[UInt8]) -> Iterator[Int16]:
             rows, columns = (side // BLOCK for side in plane.shape)
             vectors = np.zeros((rows, columns, 2), np.int16)
         else:
-            found = np.empty_like(vectors)
-            _match(here, first, vectors, found)
-            vectors = found
+            before, vectors = vectors, np.empty_like(vectors)
+            in_bands(rows, _match, here, first, before, vectors)
         yield vectors
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _weights(vertical: int, horizontal: int) -> tuple[int, int, int, int]:
-    """Return the weights of four neighbours, which sum to 16, for a place in quarter samples between them."""
-    return (
-        (4 - vertical) * (4 - horizontal),
-        (4 - vertical) * horizontal,
-        vertical * (4 - horizontal),
-        vertical * horizontal,
-    )
 
 
 @njit(cache=True, nogil=True)
 def difference(
-    current: UInt8, reference: UInt8, row: int, column: int, down: int, right: int, limit: int
+    current: UInt8, reference: UInt8, row: int, column: int, down: int, right: int
 ) -> int:
-    """Return the sum of absolute differences over every second row of the window of a block, or, once it is above
-    `limit`, some number above it. Planes with margins; row and column count blocks."""
+    """Return the sum of absolute differences over every second row of the window of a block. Planes with margins, of
+    one shape; row and column count blocks."""
+    height, width = reference.shape
     top, left = _MARGIN - _REACH + BLOCK * row, _MARGIN - _REACH + BLOCK * column
     y, x = top + (down >> 2), left + (right >> 2)
-    if y < 0 or x < 0 or y + _WINDOW >= reference.shape[0] or x + _WINDOW >= reference.shape[1]:
+    if y < 0 or x < 0 or y + WINDOW >= height or x + WINDOW >= width:
         return _NOWHERE
-    total = 0
-    whole = down & 3 == 0 and right & 3 == 0
-    a, b, c, d = _weights(down & 3, right & 3)
-    for k in range(0, _WINDOW, 2):
-        here = current[top + k, left : left + _WINDOW]
-        above, below = reference[y + k], reference[y + k + 1]
-        part = np.int32(0)
-        if whole:
-            for j in range(_WINDOW):
-                part += abs(np.int32(here[j]) - np.int32(above[x + j]))
-        else:
-            for j in range(_WINDOW):
-                place = x + j
-                value = (
-                    a * np.int32(above[place])
-                    + b * np.int32(above[place + 1])
-                    + c * np.int32(below[place])
-                    + d * np.int32(below[place + 1])
-                    + 8
-                ) >> 4
-                part += abs(np.int32(here[j]) - value)
-        total += int(part)
-        if total > limit:
-            return total
-    return total
+    if NO_VECTORS:
+        return plain_window_difference(current, reference, top, left, y, x, down & 3, right & 3)
+    here = address_of(current) + top * width + left
+    there = address_of(reference) + y * width + x
+    if down & 3 == 0 and right & 3 == 0:
+        return vector_difference_in_place(here, there, width)
+    return vector_difference_between(here, there, width, down & 3, right & 3)
 
 
 @njit(cache=True, nogil=True)
-def _match(current: UInt8, reference: UInt8, before: Int16, found: Int16) -> None:
-    """Fill in the vectors of a picture; `before`: those of the picture before it."""
+def _match(
+    first_row: int, end_row: int, current: UInt8, reference: UInt8, before: Int16, found: Int16
+) -> None:
+    """Fill in the vectors of rows of blocks; `before`: those of the picture before it."""
     rows, columns = before.shape[:2]
-    for row in range(rows):
+    for row in range(first_row, end_row):
         for column in range(columns):
             down, right = int(before[row, column, 0]), int(before[row, column, 1])
-            best = difference(current, reference, row, column, down, right, _NOWHERE) - _KEPT
+            best = difference(current, reference, row, column, down, right) - _KEPT
             for k in range(9):
                 r, c = row + (k // 3 - 1) * _NEIGHBOURS, column + (k % 3 - 1) * _NEIGHBOURS
                 if k == 4:
@@ -116,7 +97,7 @@ def _match(current: UInt8, reference: UInt8, before: Int16, found: Int16) -> Non
                     continue
                 if y == down and x == right:
                     continue
-                cost = difference(current, reference, row, column, y, x, best)
+                cost = difference(current, reference, row, column, y, x)
                 if cost < best:
                     best, down, right = cost, y, x
             step = _FIRST_STEP
@@ -126,7 +107,7 @@ def _match(current: UInt8, reference: UInt8, before: Int16, found: Int16) -> Non
                     for k in range(4):
                         y = begin_down + (step if k == 0 else -step if k == 1 else 0)
                         x = begin_right + (step if k == 2 else -step if k == 3 else 0)
-                        cost = difference(current, reference, row, column, y, x, best) + _MOVED
+                        cost = difference(current, reference, row, column, y, x) + _MOVED
                         if cost < best:
                             best, down, right = cost, y, x
                     if down == begin_down and right == begin_right:

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from refcodec.encoder.bands import in_bands
 from refcodec.encoder.block_motion import BLOCK, UInt8
 from refcodec.picture import Picture
 
@@ -21,6 +22,8 @@ Int16 = NDArray[np.int16]
 Int32 = NDArray[np.int32]
 
 _RADIUS = 4
+_WINDOW = (2 * _RADIUS + 1) ** 2
+_HALF = BLOCK // 2
 _ALIKE, _OTHER = 3, 8
 """Mean difference of samples around a place up to which it shows the same, and from which it shows something else."""
 _ONE = 256
@@ -68,8 +71,7 @@ def carried(
         places = dense(vectors)
         alike = likeness(picture.y, sampled(source, places))
         chroma_places = np.ascontiguousarray(places[::2, ::2] >> 1)
-        sums = alike.reshape(alike.shape[0] // 2, 2, -1, 2).sum((1, 3), dtype=np.int32)
-        chroma_alike = ((sums + 2) >> 2).astype(np.int16)
+        chroma_alike = _halved(alike)
         yield Picture(
             _moved(picture.y, sampled(deviation[0], places), alike),
             _moved(picture.u, sampled(deviation[1], chroma_places), chroma_alike),
@@ -78,69 +80,137 @@ def carried(
 
 
 def _moved(plane: UInt8, deviation: Int16, alike: Int16) -> UInt8:
-    change = (deviation.astype(np.int32) * alike + _ONE // 2) // _ONE
-    return np.clip(plane + change, 0, 255).astype(np.uint8)
+    """Return a plane with the deviation added, as far as it shows the same."""
+    changed = np.empty_like(plane)
+    in_bands(plane.shape[0], _add_rows, plane, deviation, alike, changed)
+    return changed
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(
+    first_row: int, end_row: int, plane: UInt8, deviation: Int16, alike: Int16, changed: UInt8
+) -> None:
+    for y in range(first_row, end_row):
+        for x in range(plane.shape[1]):
+            change = (int(deviation[y, x]) * int(alike[y, x]) + _ONE // 2) >> 8
+            changed[y, x] = min(max(int(plane[y, x]) + change, 0), 255)
+
+
+def _halved(alike: Int16) -> Int16:
+    """Return rounded means of 2 x 2 numbers."""
+    sums = alike[::2, ::2] + alike[1::2, ::2] + alike[::2, 1::2] + alike[1::2, 1::2]
+    return (sums + 2) >> 2
 
 
 def likeness(plane: UInt8, predicted: Int16) -> Int16:
     """Return for each sample how much it shows what the prediction shows, 0 to 256, by the mean absolute difference of
-    9 x 9 samples around it."""
-    size = 2 * _RADIUS + 1
-    sums = np.pad(np.abs(plane - predicted).astype(np.int32), _RADIUS, mode="edge")
-    sums = _running_sums(_running_sums(sums, size).T, size).T
-    area = size * size
-    alike = (_OTHER * area - sums) * _ONE // ((_OTHER - _ALIKE) * area)
-    return np.clip(alike, 0, _ONE).astype(np.int16)
-
-
-def _running_sums(values: Int32, size: int) -> Int32:
-    """Return the sums of each `size` rows that follow each other."""
-    ends = np.pad(np.cumsum(values, 0, dtype=np.int32), ((1, 0), (0, 0)))
-    return ends[size:] - ends[:-size]
+    9 x 9 samples around it; the border is repeated."""
+    difference = np.abs(plane - predicted)
+    alike = np.empty(plane.shape, np.int16)
+    in_bands(plane.shape[0], _likeness_rows, difference, alike)
+    return alike
 
 
 @njit(cache=True, nogil=True)
+def _likeness_rows(first_row: int, end_row: int, difference: Int16, alike: Int16) -> None:
+    height, width = difference.shape
+    # The sums of nine samples one below the other; each sample of a row by itself, then of the next row.
+    sums = np.zeros(width, np.int32)
+    for k in range(-_RADIUS, _RADIUS + 1):
+        sums += difference[min(max(first_row + k, 0), height - 1)]
+    for y in range(first_row, end_row):
+        total = 0
+        for k in range(-_RADIUS, _RADIUS + 1):
+            total += sums[min(max(k, 0), width - 1)]
+        for x in range(width):
+            if total <= _ALIKE * _WINDOW:
+                alike[y, x] = _ONE
+            elif total >= _OTHER * _WINDOW:
+                alike[y, x] = 0
+            else:
+                alike[y, x] = (_OTHER * _WINDOW - total) * _ONE // ((_OTHER - _ALIKE) * _WINDOW)
+            total += sums[min(x + _RADIUS + 1, width - 1)] - sums[max(x - _RADIUS, 0)]
+        entering = difference[min(y + _RADIUS + 1, height - 1)]
+        leaving = difference[max(y - _RADIUS, 0)]
+        for x in range(width):
+            sums[x] += np.int32(entering[x]) - np.int32(leaving[x])
+
+
 def dense(vectors: Int16) -> Int16:
     """Return a vector for each luma sample (H, W, 2) in sixteenths: between the centres of blocks those of the blocks
     around, as far as they move like the sample's own."""
     rows, columns = vectors.shape[:2]
     places = np.empty((rows * BLOCK, columns * BLOCK, 2), np.int16)
-    for y in range(rows * BLOCK):
-        # Twice the distance from the block centre above.
-        row, down = (2 * y + 1 - BLOCK) // (2 * BLOCK), (2 * y + 1 - BLOCK) % (2 * BLOCK)
-        for x in range(columns * BLOCK):
-            column = (2 * x + 1 - BLOCK) // (2 * BLOCK)
-            right = (2 * x + 1 - BLOCK) % (2 * BLOCK)
-            own = vectors[y // BLOCK, x // BLOCK]
-            a, b, total = 0, 0, 0
-            for k in range(4):
-                r = min(max(row + (k >> 1), 0), rows - 1)
-                c = min(max(column + (k & 1), 0), columns - 1)
-                other = vectors[r, c]
-                if abs(other[0] - own[0]) + abs(other[1] - own[1]) < _SAME_MOTION:
-                    weight = (down if k >> 1 else 2 * BLOCK - down) * (
-                        right if k & 1 else 2 * BLOCK - right
-                    )
-                    a += weight * other[0]
-                    b += weight * other[1]
-                    total += weight
-            places[y, x, 0] = (8 * a + total) // (2 * total)
-            places[y, x, 1] = (8 * b + total) // (2 * total)
+    in_bands(rows, _dense_rows, vectors, places)
     return places
 
 
 @njit(cache=True, nogil=True)
+def _dense_rows(first_row: int, end_row: int, vectors: Int16, places: Int16) -> None:
+    """Fill in what belongs to rows of blocks, a quarter of a block after the other: it lies between the centres of the
+    same four blocks."""
+    rows, columns = vectors.shape[:2]
+    around = np.empty((4, 2), np.int64)
+    counts = np.empty(4, np.int64)
+    for row in range(first_row, end_row):
+        for column in range(columns):
+            own_down, own_right = int(vectors[row, column, 0]), int(vectors[row, column, 1])
+            for quarter in range(4):
+                lower, righter = quarter >> 1, quarter & 1
+                uniform = True
+                for k in range(4):
+                    r = min(max(row - 1 + lower + (k >> 1), 0), rows - 1)
+                    c = min(max(column - 1 + righter + (k & 1), 0), columns - 1)
+                    down, right = int(vectors[r, c, 0]), int(vectors[r, c, 1])
+                    around[k, 0], around[k, 1] = down, right
+                    same = abs(down - own_down) + abs(right - own_right) < _SAME_MOTION
+                    counts[k] = 1 if same else 0
+                    if same and (down != own_down or right != own_right):
+                        uniform = False
+                top, left = row * BLOCK + lower * _HALF, column * BLOCK + righter * _HALF
+                if uniform:
+                    for y in range(top, top + _HALF):
+                        for x in range(left, left + _HALF):
+                            places[y, x, 0], places[y, x, 1] = 4 * own_down, 4 * own_right
+                    continue
+                for i in range(_HALF):
+                    # Twice the distance from the block centre above.
+                    below = 2 * i + 1 + (0 if lower else BLOCK)
+                    for j in range(_HALF):
+                        beside = 2 * j + 1 + (0 if righter else BLOCK)
+                        a, b, total = 0, 0, 0
+                        for k in range(4):
+                            weight = counts[k] * (
+                                (below if k >> 1 else 2 * BLOCK - below)
+                                * (beside if k & 1 else 2 * BLOCK - beside)
+                            )
+                            a += weight * around[k, 0]
+                            b += weight * around[k, 1]
+                            total += weight
+                        places[top + i, left + j, 0] = (8 * a + total) // (2 * total)
+                        places[top + i, left + j, 1] = (8 * b + total) // (2 * total)
+
+
 def sampled(plane: Int16, places: Int16) -> Int16:
     """Return a plane moved by a vector for each sample (H, W, 2) in sixteenths, its border repeated."""
+    moved = np.empty(plane.shape, np.int16)
+    in_bands(plane.shape[0], _sample_rows, plane, places, moved)
+    return moved
+
+
+@njit(cache=True, nogil=True)
+def _sample_rows(first_row: int, end_row: int, plane: Int16, places: Int16, moved: Int16) -> None:
     height, width = plane.shape
-    moved = np.empty((height, width), np.int16)
-    for y in range(height):
+    for y in range(first_row, end_row):
         for x in range(width):
             down, right = np.int32(places[y, x, 0]), np.int32(places[y, x, 1])
             top, left = y + (down >> 4) - 1, x + (right >> 4) - 1
+            inside = top >= 0 and left >= 0 and top + 4 <= height and left + 4 <= width
+            if inside and down & 15 == 0 and right & 15 == 0:
+                moved[y, x] = plane[top + 1, left + 1]
+                continue
             vertical, horizontal = TAPS[down & 15], TAPS[right & 15]
             total = 0
-            inside = top >= 0 and left >= 0 and top + 4 <= height and left + 4 <= width
             for k in range(4):
                 if vertical[k] == 0:
                     continue
@@ -155,4 +225,3 @@ def sampled(plane: Int16, places: Int16) -> Int16:
                         part += horizontal[j] * np.int32(plane[r, c])
                 total += vertical[k] * part
             moved[y, x] = (total + (1 << (2 * _TAP_BITS - 1))) >> (2 * _TAP_BITS)
-    return moved

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from refcodec.encoder import bands
 from refcodec.encoder import block_motion as motion
 from refcodec.encoder import carried_texture as texture
+from refcodec.encoder.bands import in_bands
+from refcodec.encoder.window_difference import plain_window_difference
 from refcodec.picture import Picture
 from tests.property.examples import examples
 
@@ -55,15 +58,24 @@ def test_differences_are_those_of_a_plain_sum(
 ) -> None:
     a, b = (np.pad(noise(seed + k, 24, 32), MARGIN, mode="edge") for k in (0, 1))
     expected = plain_difference(a, b, row, column, down, right)
-    for kernel in (motion.difference, getattr(motion.difference, "py_func", motion.difference)):
-        assert kernel(a, b, row, column, down, right, 1 << 30) == expected
-        assert kernel(a, b, row, column, down, right, expected // 2) > expected // 2 or not expected
+    assert motion.difference(a, b, row, column, down, right) == expected
+    top, left = MARGIN - 4 + 8 * row, MARGIN - 4 + 8 * column
+    assert plain_window_difference(
+        a, b, top, left, top + (down >> 2), left + (right >> 2), down & 3, right & 3
+    ) == expected  # fmt: skip
+
+
+def test_differences_of_black_and_white_do_not_overflow() -> None:
+    black, white = np.zeros((112, 112), np.uint8), np.full((112, 112), 255, np.uint8)
+    for down, right in ((0, 0), (1, 3)):
+        for a, b in ((black, white), (white, black)):
+            assert motion.difference(a, b, 0, 0, down, right) == 8 * 16 * 255
 
 
 def test_windows_stay_inside() -> None:
     plane = np.pad(noise(0, 24, 32), MARGIN, mode="edge")
     for down, right in ((-5000, 0), (5000, 0), (0, -5000), (0, 5000), (32767, -32768)):
-        assert motion.difference(plane, plane, 1, 1, down, right, 1 << 30) == 1 << 30
+        assert motion.difference(plane, plane, 1, 1, down, right) == 1 << 30
 
 
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -2), (-7, 9), (8, 5)])
@@ -116,6 +128,20 @@ def test_kernels_are_their_plain_counterparts(seed: int, largest: int) -> None:
     for y, x in itertools.product(range(16), range(24)):
         assert tuple(places[y, x]) == plain_vector(vectors, y, x)
         assert moved[y, x] == plain_sample(plane, y, x, *map(int, places[y, x]))
+
+
+@given(st.integers(1, 40), st.integers(1, 9))
+def test_bands_are_all_rows_once(rows: int, threads: int) -> None:
+    seen = np.zeros(rows, int)
+
+    def kernel(first: int, end: int, count: NDArray[np.int_]) -> None:
+        assert first < end
+        count[first:end] += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bands, "default_threads", lambda: threads)
+        in_bands(rows, kernel, seen)
+    assert (seen == 1).all()
 
 
 def test_taps_keep_what_is_constant_and_what_is_in_place() -> None:
