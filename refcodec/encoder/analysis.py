@@ -5,7 +5,7 @@ The encoder may find latents in any way; this is the trained one, which needs no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -91,21 +91,27 @@ class Analyser:
             index += 1
         return x
 
-    def levels(self, picture: Picture, q: int) -> Iterator[Float]:
-        """Yield the features (C,h,w) at 1/4, 1/8 and 1/16 of the size; the picture's sides are multiples of 16."""
+    def fine(self, picture: Picture) -> tuple[Float, Float]:
+        """Return the features (C,h,w) at 1/4 and 1/8 of the size, which are the same for all indices; the picture's
+        sides are multiples of 16."""
         x: Float = (sample_planes(picture) / np.float32(255) - np.float32(0.5)) * np.float32(4)
         x = self._blocks("analysis.narrow", self._conv("analysis.first", x))
-        yield x
-        x = self._blocks("analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2)))
-        yield x
-        x = space_to_depth(x, 2)
+        return x, self._blocks(
+            "analysis.middle", self._conv("analysis.down1", space_to_depth(x, 2))
+        )
+
+    def coarse(self, middle: Float, q: int) -> Float:
+        """Return the features (C,h,w) at 1/16 of the size from those at 1/8."""
+        x = space_to_depth(middle, 2)
         x = self._conv("analysis.down2", np.concatenate([x, _plane(q, x)]))
-        yield self._blocks("analysis.wide", x)
+        return self._blocks("analysis.wide", x)
 
     def latents(self, picture: Picture, q: int) -> Float:
         """Return latents (C, H/16, W/16) in real units (1/64 of a dequantised unit), not rounded."""
-        *_, features = self.levels(picture, q)
-        return self._conv("analysis.last", features)
+        return self._latents(self.fine(picture)[1], q)
+
+    def _latents(self, middle: Float, q: int) -> Float:
+        return self._conv("analysis.last", self.coarse(middle, q))
 
     def hyper_latents(self, values: Float, q: int) -> Int16:
         """Return hyper-latents (Cz, ceil(h/4), ceil(w/4)) for values (C,h,w) in quantised units."""
@@ -124,10 +130,19 @@ class Analyser:
 
         `gain` is the model's table (64, C). The picture's sides are multiples of 16.
         """
-        values = self.latents(picture, q) * (4096.0 / gain[q].astype(np.float32))[:, None, None]
-        z = self.hyper_latents(values, q)
-        v = np.clip(np.floor(values + 0.5), -LARGEST_VALUE, LARGEST_VALUE).astype(np.int16)
-        return z, v
+        (found,) = self.analyse_at(picture, (q,), gain)
+        return found
+
+    def analyse_at(
+        self, picture: Picture, indices: Sequence[int], gain: NDArray[np.int32]
+    ) -> Iterator[tuple[Int16, Int16]]:
+        """Yield the same for each of some indices; what they share is computed once."""
+        _, middle = self.fine(picture)
+        for q in indices:
+            factors = (4096.0 / gain[q].astype(np.float32))[:, None, None]
+            values = self._latents(middle, q) * factors
+            v = np.clip(np.floor(values + 0.5), -LARGEST_VALUE, LARGEST_VALUE).astype(np.int16)
+            yield self.hyper_latents(values, q), v
 
 
 def _plane(q: int, like: Float) -> Float:

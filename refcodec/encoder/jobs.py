@@ -48,6 +48,11 @@ class WorkerPool:
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
         self._threads: ThreadPoolExecutor | None = None
 
+    @property
+    def count(self) -> int:
+        """Number of workers."""
+        return self._count
+
     def __enter__(self) -> WorkerPool:
         return self
 

@@ -37,7 +37,8 @@ def seen(picture: Picture) -> Seen:
     cut = _squares(picture)
     network = load_analyser(MODELS / WEIGHTS)
     levels = []
-    for level, features in enumerate(network.levels(cut, SCALE_INDEX)):
+    narrow, middle = network.fine(cut)
+    for level, features in enumerate((narrow, middle, network.coarse(middle, SCALE_INDEX))):
         weight = network.weights[WEIGHT.format(level=level)][:, None, None]
         norm = np.sqrt(np.einsum("chw,chw->hw", features, features) + np.float32(NORM_FLOOR))
         levels.append((features * weight / norm).astype(np.float16))

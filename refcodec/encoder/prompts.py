@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,10 +67,13 @@ class Prompter:
         """What the model was trained to weigh."""
         return self._analyser.trade
 
-    def bits(self, picture: Picture, q: int) -> float:
-        """Return the estimated size of the prompt of a picture (grid size) in bits."""
-        z, v = self._analyser.analyse(picture, q, self.model.contract.gain)
-        return float(generator.estimate_bits(self.model, q, z, v))
+    def bits(self, picture: Picture, indices: Sequence[int]) -> list[float]:
+        """Return the estimated size in bits of the prompt of a picture (grid size) at each of some indices."""
+        found = self._analyser.analyse_at(picture, indices, self.model.contract.gain)
+        return [
+            float(generator.estimate_bits(self.model, q, z, v))
+            for q, (z, v) in zip(indices, found, strict=True)
+        ]
 
     def prompt(self, picture: Picture, q: int, refinement: Refinement | None = None) -> Prompt:
         """Return the prompt of a picture (grid size) at prompt_scale_index q; a refinement needs torch."""

@@ -17,6 +17,9 @@ _SLOPE = -0.16
 """Usual change of log2(bytes) with the rate factor."""
 _LARGEST_GUESS = 46.0
 _STEEPEST, _FLATTEST = -0.5, -0.04
+_PATIENCE, _NEAR = 4, 0.01
+"""Observations after which a miss of this part of the target is good enough: a hundredth of the bits is not seen, and
+the size does not fall steadily with the rate factor, so that nearer ones are found by chance."""
 
 
 def clamped(crf: float) -> float:
@@ -65,8 +68,8 @@ class CrfGuess:
 
 @dataclass
 class RateSearch:
-    """Search for the position at which the file has `target` bytes, within `tolerance` (a fraction); `fixed` of
-    them do not depend on the position."""
+    """Search for the position at which the file has `target` bytes, within `tolerance` (a fraction), or a hundredth
+    where that takes long; `fixed` of them do not depend on the position."""
 
     target: float
     tolerance: float = 0.004
@@ -92,7 +95,8 @@ class RateSearch:
             return self.first
         best = self.best
         assert best is not None
-        if self._miss(best) <= self.tolerance:
+        patient = len(self.observations) < _PATIENCE
+        if self._miss(best) <= (self.tolerance if patient else max(self.tolerance, _NEAR)):
             return None
         position = self._proposed(best)
         if any(abs(position - known) < 1e-6 for known, _ in self.observations):

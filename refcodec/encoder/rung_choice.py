@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import inf, isfinite
 from typing import Protocol
@@ -22,6 +23,7 @@ from refcodec.encoder.trial import (
     TrialPoint,
     crf_at,
     distance_at,
+    run_preparation_job,
     run_trial_job,
 )
 
@@ -115,15 +117,8 @@ class RungTrials:
         }
         points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
         for _ in range(_ROUNDS):
-            jobs = [
-                TrialJob(
-                    self.pictures(number), self.about.width, self.about.height, rung,
-                    self.avc, prompt, tried, self.keyframe_charge(number), self.thrift,
-                    max(2, round(SCORED_PICTURES / len(self.numbers))),
-                )
-                for number, tried in crfs.items()
-            ]  # fmt: skip
-            for number, found in zip(crfs, self.pool.run(run_trial_job, jobs), strict=True):
+            jobs = self._jobs(rung, prompt, crfs)
+            for (number, _), found in zip(jobs, self._results(jobs), strict=True):
                 points[number] += found
             crfs = self._further(points)
             if not crfs:
@@ -138,6 +133,34 @@ class RungTrials:
         crf = sum(factors) / len(factors)
         self.guess.learn(bits_per_sample, crf)
         return sum(distances) / len(distances), crf
+
+    def _jobs(
+        self, rung: Fraction, prompt: PromptChoice | None, crfs: dict[int, tuple[float, ...]]
+    ) -> list[tuple[int, TrialJob]]:
+        return [
+            (
+                number,
+                TrialJob(
+                    self.pictures(number), self.about.width, self.about.height, rung,
+                    self.avc, prompt, tried, self.keyframe_charge(number), self.thrift,
+                    max(2, round(SCORED_PICTURES / len(self.numbers))),
+                ),
+            )
+            for number, tried in crfs.items()
+        ]  # fmt: skip
+
+    def _results(self, jobs: Sequence[tuple[int, TrialJob]]) -> Iterator[list[TrialPoint]]:
+        """Yield the results of jobs. Where some workers would have none, each rate factor is a job of its own, once
+        what the segments' trials share is there."""
+        trials = [job for _, job in jobs]
+        if len(trials) >= self.pool.count or all(len(job.crfs) == 1 for job in trials):
+            yield from self.pool.run(run_trial_job, trials)
+            return
+        deque(self.pool.run(run_preparation_job, trials), maxlen=0)
+        single = [replace(job, crfs=(crf,)) for job in trials for crf in job.crfs]
+        found = self.pool.run(run_trial_job, single)
+        for job in trials:
+            yield [point for _ in job.crfs for point in next(found)]
 
     def _bits(self, number: int) -> float:
         return self.bits_per_picture * self.pictures(number).count

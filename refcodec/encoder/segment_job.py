@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from refcodec.encoder.block_motion import block_motion
 from refcodec.encoder.carried_texture import carried
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import Prompt, Refinement, prompter
-from refcodec.encoder.resizing import CodedSize
+from refcodec.encoder.resizing import CodedSize, cropped, to_grid
 from refcodec.encoder.worker import report
 from refcodec.picture import Picture
 
@@ -135,8 +135,24 @@ def make_prompt(
     )
 
 
+def scaled_pictures(
+    stored: StoredPictures, width: int, height: int, size: CodedSize
+) -> Iterable[Picture]:
+    """Return the pictures of a segment, stored at presentation size width x height, scaled to another coded size. They
+    are kept beside the stored ones, where these are kept from pass to pass."""
+    if size == stored.size:
+        return stored
+    scaled = (to_grid(cropped(picture, width, height), size) for picture in stored)
+    if not stored.lasting:
+        return list(scaled)
+    place = stored.place(size, f"{stored.count}.scaled")
+    if not place.exists():
+        _keep_pictures(place, scaled)
+    return StoredPictures(place, size, stored.count)
+
+
 def wanted_pictures(
-    pictures: Sequence[Picture] | StoredPictures,
+    pictures: Iterable[Picture],
     stored: StoredPictures,
     size: CodedSize,
     choice: PromptChoice | None,
@@ -152,10 +168,14 @@ def wanted_pictures(
     if not place.exists():
         for older in place.parent.glob(stored.place(size, "*.carried").name):
             older.unlink(missing_ok=True)
-        with _whole(place) as file:
-            for picture in _carried(pictures, prompt):
-                file.write(picture.tobytes())
+        _keep_pictures(place, _carried(pictures, prompt))
     return StoredPictures(place, size, stored.count)
+
+
+def _keep_pictures(place: Path, pictures: Iterable[Picture]) -> None:
+    with _whole(place) as file:
+        for picture in pictures:
+            file.write(picture.tobytes())
 
 
 def _carried(pictures: Iterable[Picture], prompt: Prompt) -> Iterator[Picture]:
@@ -173,8 +193,7 @@ class PromptSizeJob:
 
 def run_prompt_size_job(job: PromptSizeJob) -> list[float]:
     """Return the estimated bits of the prompt for each index."""
-    picture = job.pictures.first()
-    return [prompter(job.model).bits(picture, index) for index in job.indices]
+    return prompter(job.model).bits(job.pictures.first(), job.indices)
 
 
 def _kept(path: Path, make: Callable[[], Kept]) -> Kept:

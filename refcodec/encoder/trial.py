@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -12,8 +12,15 @@ from typing import Any
 from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.perceptual_measure import Seen, distance, seen
 from refcodec.encoder.picture_store import StoredPictures
-from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture, to_grid
-from refcodec.encoder.segment_job import PromptChoice, make_prompt, wanted_pictures
+from refcodec.encoder.prompts import Prompt
+from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture
+from refcodec.encoder.segment_job import (
+    PromptChoice,
+    make_prompt,
+    scaled_pictures,
+    wanted_pictures,
+)
+from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 
 SCORED_PICTURES = 8
@@ -49,18 +56,10 @@ class TrialPoint:
 
 def run_trial_job(job: TrialJob) -> list[TrialPoint]:
     """Encode the segment at each rate factor and measure it at presentation size."""
-    size = coded_size(job.width, job.height, job.rung)
-    source = [cropped(picture, job.width, job.height) for picture in job.pictures]
-    pictures = [to_grid(picture, size) for picture in source]
-    avc = replace(job.avc, size=size)
-    prompt = None
-    if job.prompt is not None:
-        prompt = make_prompt(job.pictures, size, lambda: pictures[0], job.prompt)
-    asked = wanted_pictures(pictures, job.pictures, size, job.prompt, prompt)
-    if not job.pictures.lasting:
-        asked = list(asked)
+    asked, prompt = _asked(job)
+    avc = replace(job.avc, size=coded_size(job.width, job.height, job.rung))
     hidden = 0 if prompt is None else 1
-    wanted = _wanted(len(source), job.scored)
+    wanted = _wanted(job.pictures.count, job.scored)
     reference = [_seen_source(job.pictures, job.width, job.height, number) for number in wanted]
     points = []
     for crf in job.crfs:
@@ -70,6 +69,22 @@ def run_trial_job(job: TrialJob) -> list[TrialPoint]:
         size = job.keyframe_charge * keyframe + following
         points.append(TrialPoint(crf, 8.0 * size, _distance(packets, hidden, job, reference)))
     return points
+
+
+def run_preparation_job(job: TrialJob) -> None:
+    """Make what is kept of a trial's segment, for trials of it in several processes at once."""
+    _asked(job)
+
+
+def _asked(job: TrialJob) -> tuple[Iterable[Picture], Prompt | None]:
+    """Return what the pictures of a trial are asked to look like, at the coded size, and the prompt of its keyframe."""
+    size = coded_size(job.width, job.height, job.rung)
+    pictures = scaled_pictures(job.pictures, job.width, job.height, size)
+    prompt = None
+    if job.prompt is not None:
+        prompt = make_prompt(job.pictures, size, lambda: next(iter(pictures)), job.prompt)
+    asked = wanted_pictures(pictures, job.pictures, size, job.prompt, prompt)
+    return asked if job.pictures.lasting else list(asked), prompt
 
 
 @lru_cache(maxsize=2 * SCORED_PICTURES)

@@ -11,8 +11,8 @@ import pytest
 from refcodec.encoder import segment_job
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import Prompt
-from refcodec.encoder.resizing import CodedSize
-from refcodec.encoder.segment_job import PromptChoice, wanted_pictures
+from refcodec.encoder.resizing import CodedSize, to_grid
+from refcodec.encoder.segment_job import PromptChoice, scaled_pictures, wanted_pictures
 from refcodec.picture import Picture
 
 SIZE = CodedSize(32, 16)
@@ -58,3 +58,16 @@ def test_carried_pictures_are_kept_where_pictures_last(
     planes(stored, replace(CHOICE, prompt_scale_index=21))
     assert not kept.exists()
     assert len(list(stored.path.parent.glob("*.carried"))) == 1
+
+
+def test_scaled_pictures_are_kept_where_pictures_last(
+    stored: StoredPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = CodedSize(16, 16)
+    assert scaled_pictures(stored, 32, 16, SIZE) is stored
+    first = [each.tobytes() for each in scaled_pictures(stored, 32, 16, half)]
+    assert first == [to_grid(each, half).tobytes() for each in stored]
+    passing = scaled_pictures(replace(stored, lasting=False), 32, 16, half)
+    assert [each.tobytes() for each in passing] == first
+    monkeypatch.setattr(segment_job, "to_grid", lambda *_: pytest.fail("scaled again"))
+    assert [each.tobytes() for each in scaled_pictures(stored, 32, 16, half)] == first
