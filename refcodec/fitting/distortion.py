@@ -32,8 +32,9 @@ class Distortion(Protocol):
     def prepare(self, original: Planes) -> Any:
         """Return what of an original is compared, computed once."""
 
-    def distance(self, planes: Planes, prepared: Any) -> Tensor:
-        """Return the distance (scalar) of a picture to an original, differentiable in `planes`."""
+    def distance(self, planes: Planes, prepared: Any, turn: int | None = None) -> Tensor:
+        """Return the distance (scalar) of a picture to an original, differentiable in `planes`. With a `turn`, a number
+        that counts, it may be an estimate that takes less time; the mean over turns is the distance."""
 
 
 class SquaredError:
@@ -46,26 +47,22 @@ class SquaredError:
         """Keep the planes."""
         return original
 
-    def distance(self, planes: Planes, prepared: Planes) -> Tensor:
+    def distance(self, planes: Planes, prepared: Planes, turn: int | None = None) -> Tensor:
         """Return weight * (MSE of luma + CHROMA_WEIGHT * sum of the MSE of Cb and Cr / 2)."""
         y, cb, cr = ((a - b).square().mean() for a, b in zip(planes, prepared, strict=True))
         return (y + CHROMA_WEIGHT * (cb + cr) / 2) * (self.weight / 255**2)
 
 
 class LpipsDistance:
-    """LPIPS on RGB by the common test conditions, with bfloat16 convolutions where the device has them, times a
-    weight."""
+    """LPIPS on RGB by the common test conditions, with bfloat16 convolutions where the device has them."""
 
-    def __init__(
-        self, weights: Path, device: torch.device | str = "cpu", weight: float = 1.0
-    ) -> None:
+    def __init__(self, weights: Path, device: torch.device | str = "cpu") -> None:
         tensors = load_weights(weights)
         self._module = LpipsModule(net_of(tensors), tensors).to(device)
         self._slope, self._offset = (
             self._module.get_buffer(name).flatten() for name in ("slope", "offset")
         )
         self._device = torch.device(device)
-        self._weight = weight
 
     def _activations(self, planes: Planes) -> list[Tensor]:
         rgb = scaled_rgb(planes, self._slope, self._offset)
@@ -77,14 +74,32 @@ class LpipsDistance:
         with torch.no_grad():
             return [target_of(x, _NORM) for x in self._activations(original)]
 
-    def distance(self, planes: Planes, prepared: list[Target]) -> Tensor:
-        """Return weight * LPIPS."""
+    def distance(self, planes: Planes, prepared: list[Target], turn: int | None = None) -> Tensor:
+        """Return LPIPS."""
         pairs = zip(self._activations(planes), prepared, strict=True)
         levels = [
             unit_distance(x, target, self._module.layer_weight(layer), _NORM)
             for layer, (x, target) in enumerate(pairs)
         ]
-        return self._weight * torch.stack(levels).sum()
+        return torch.stack(levels).sum()
+
+
+class Judges:
+    """The mean of some distances; with a turn that of one of them, which costs less."""
+
+    def __init__(self, *judges: Distortion) -> None:
+        self.judges = judges
+
+    def prepare(self, original: Planes) -> list[Any]:
+        """Return what each of them keeps."""
+        return [judge.prepare(original) for judge in self.judges]
+
+    def distance(self, planes: Planes, prepared: list[Any], turn: int | None = None) -> Tensor:
+        """Return the mean, or the distance by the one whose turn it is."""
+        pairs = list(zip(self.judges, prepared, strict=True))
+        if turn is not None:
+            pairs = [pairs[turn % len(pairs)]]
+        return torch.stack([judge.distance(planes, kept) for judge, kept in pairs]).mean()
 
 
 class Mixture:
@@ -97,10 +112,10 @@ class Mixture:
         """Return what each part keeps."""
         return [part.prepare(original) for part in self.parts]
 
-    def distance(self, planes: Planes, prepared: list[Any]) -> Tensor:
+    def distance(self, planes: Planes, prepared: list[Any], turn: int | None = None) -> Tensor:
         """Return the sum of the distances."""
-        distances = (p.distance(planes, kept) for p, kept in zip(self.parts, prepared, strict=True))
-        return torch.stack(list(distances)).sum()
+        pairs = zip(self.parts, prepared, strict=True)
+        return torch.stack([part.distance(planes, kept, turn) for part, kept in pairs]).sum()
 
 
 def distortion_of(settings: FitSettings) -> Distortion:
@@ -108,7 +123,6 @@ def distortion_of(settings: FitSettings) -> Distortion:
     error = SquaredError(settings.mse_weight)
     if not settings.lpips:
         return Mixture(FeatureDistance(settings.device), error)
-    weight = 1 / len(settings.lpips)
     return Mixture(
-        *(LpipsDistance(file, settings.device, weight) for file in settings.lpips), error
+        Judges(*(LpipsDistance(file, settings.device) for file in settings.lpips)), error
     )

@@ -93,7 +93,7 @@ class FeatureDistance:
         with torch.no_grad():
             return [target_of(x, _NORM) for x in self._activations(original)]
 
-    def distance(self, planes: Planes, prepared: list[Target]) -> Tensor:
+    def distance(self, planes: Planes, prepared: list[Target], turn: int | None = None) -> Tensor:
         """Return the distance, on a scale like that of LPIPS."""
         levels = []
         for level, x in enumerate(self._activations(planes)):

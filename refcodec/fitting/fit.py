@@ -69,9 +69,9 @@ class Round:
             keyframe = case.model.generate(case.start, case.q)
             self.following = Following(case, keyframe, distortion, settings)
 
-    def keyframe_distance(self, planes: Planes) -> Tensor:
-        """Return the weighted distortion of the keyframe itself."""
-        return self.keyframe_weight * self.distortion.distance(planes, self._original)
+    def keyframe_distance(self, planes: Planes, turn: int | None = None) -> Tensor:
+        """Return the weighted distortion of the keyframe itself; turn: as `Distortion` has it."""
+        return self.keyframe_weight * self.distortion.distance(planes, self._original, turn)
 
     def exact(self, latents: Latents) -> tuple[float, float]:
         """Return bits and cost of latents that can be coded, from the integer decoders."""
@@ -149,14 +149,17 @@ class _Search:
             draw = torch.rand(values.shape, generator=self._generator, device=values.device)
             moved = values + width * (draw - 0.5)
         rendering = self._twin.render(moved)
-        distance = work.keyframe_distance(rendering.planes)
+        turn = number if settings.turns else None
+        distance = work.keyframe_distance(rendering.planes, turn)
         if work.following is not None:
-            distance = distance + (1 - work.keyframe_weight) * self._later(rendering.planes)
+            later = self._later(rendering.planes, None if turn is None else turn + 1)
+            distance = distance + (1 - work.keyframe_weight) * later
         cost = rendering.bits / work.samples + work.trade * distance
         (gradient,) = torch.autograd.grad(cost, values)
         bits, value = float(rendering.bits.detach()), float(cost.detach())
         self._last = rendering.values.detach()[0].cpu().numpy().astype(np.int16)
-        if self._best is None or value < self._best[0]:
+        # Judges that take turns have scales of their own.
+        if turn is None and (self._best is None or value < self._best[0]):
             self._best = value, self._last
         joint = work.following is not None
         rate = settings.joint_rate if joint else settings.learning_rate
@@ -164,12 +167,12 @@ class _Search:
         self.steps += 1
         return bits, value
 
-    def _later(self, planes: Planes) -> Tensor:
+    def _later(self, planes: Planes, turn: int | None) -> Tensor:
         """Return the distortion of the following pictures, with its derivative at `planes`."""
         work = self._work
         assert work.following is not None
         at = planes.map(lambda plane: plane.detach())
-        value, slope = work.following.gradient(at, work.settings.sampled)
+        value, slope = work.following.gradient(at, work.settings.sampled, turn)
         total = planes.y.new_tensor(value)
         for plane, origin, gradient in zip(planes, at, slope, strict=True):
             total = total + (gradient * (plane - origin)).sum()

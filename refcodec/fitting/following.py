@@ -59,15 +59,19 @@ class Following:
             for place in places
         }
 
-    def gradient(self, keyframe: Planes, count: int) -> tuple[float, Planes]:
+    def gradient(
+        self, keyframe: Planes, count: int, turn: int | None = None
+    ) -> tuple[float, Planes]:
         """Return an estimate of the weighted distortion and its derivative with respect to the keyframe, from
-        `count` pictures drawn at random, one of each part of the interval."""
+        `count` pictures drawn at random, one of each part of the interval. turn: as `Distortion` has it, of the first
+        one; the others follow."""
         every = list(self._place)
         drawn = [every[k] for k in spread(len(every), count, self._random)]
         share = sum(self.weights[self._place[each]] for each in drawn)
 
         def loss(identity: int, planes: Planes) -> Tensor:
-            return self._loss(identity, planes) / share
+            own = None if turn is None else turn + drawn.index(identity)
+            return self._loss(identity, planes, own) / share
 
         total, found = self._twin.gradient(keyframe, loss, targets=drawn)
         return float(total), found
@@ -82,6 +86,7 @@ class Following:
                     total += float(self._loss(identity, planes_of(picture.planes, device)))
         return total
 
-    def _loss(self, identity: int, planes: Planes) -> Tensor:
+    def _loss(self, identity: int, planes: Planes, turn: int | None = None) -> Tensor:
         place = self._place[identity]
-        return self.weights[place] * self._distortion.distance(planes, self._prepared[place])
+        distance = self._distortion.distance(planes, self._prepared[place], turn)
+        return self.weights[place] * distance

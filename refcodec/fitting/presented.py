@@ -36,7 +36,7 @@ class PresentedDistortion:
         """Return what is compared of an original of at least the presented size."""
         return self._distortion.prepare(original.window(0, 0, *self._presented))
 
-    def distance(self, planes: Planes, prepared: Any) -> Tensor:
+    def distance(self, planes: Planes, prepared: Any, turn: int | None = None) -> Tensor:
         """Return the distance of a decoded picture of at least the coded size."""
         shown = self._upscaler(planes.window(0, 0, *self._coded))
-        return self._distortion.distance(shown, prepared)
+        return self._distortion.distance(shown, prepared, turn)

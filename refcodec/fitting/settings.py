@@ -27,6 +27,8 @@ class FitSettings:
     noise: width of the noise before rounding at the beginning of a round, 0 to 1; it falls to 0.
     lpips: files of the weights of LPIPS, whose mean is the perceptual distance; none of them: features of the
         analysis networks are compared in its place.
+    turns: 1: in a step each picture is judged by one of these networks, in turns, which takes half the time; 0: by
+        all. At the end of a round all judge.
     presented: 1: pictures are compared as they are presented, upscaled, in place of their coded size (0).
     mse_weight: of the squared error (of samples in 0..1) beside the perceptual distance.
     device: of torch, "cpu" or "cuda".
@@ -45,6 +47,7 @@ class FitSettings:
     joint_rate: float = 0.03
     noise: float = 1.0
     lpips: tuple[Path, ...] = ()
+    turns: int = 1
     presented: int = 1
     mse_weight: float = 60.0
     device: str = "cpu"
@@ -63,6 +66,7 @@ class FitSettings:
             ("learning_rate", self.learning_rate, 1e-6, 10),
             ("joint_rate", self.joint_rate, 1e-6, 10),
             ("noise", self.noise, 0, 1),
+            ("turns", self.turns, 0, 1),
             ("presented", self.presented, 0, 1),
             ("mse_weight", self.mse_weight, 0, 1e6),
             ("threads", self.threads, 1, 1024),

@@ -38,7 +38,7 @@ from refcodec.fitting.distortion import FeatureDistance, SquaredError, distortio
 from refcodec.fitting.fit import Round, fit  # noqa: E402
 from refcodec.fitting.following import spread, target_weights  # noqa: E402
 from refcodec.fitting.presented import PresentedDistortion  # noqa: E402
-from refcodec.twin.planes import planes_of  # noqa: E402
+from refcodec.twin.planes import Planes, planes_of  # noqa: E402
 
 WIDTH, HEIGHT, COUNT, Q = 96, 64, 5, 20
 QUICK = FitSettings(steps=6, targets=3, sampled=2)
@@ -95,20 +95,57 @@ def test_a_round_lowers_the_exact_cost(case: FitCase, joint: bool) -> None:
     assert work.exact(here.start) == pytest.approx((found.bits_before, found.cost_before))
 
 
+def judges(folder: Path) -> list[Path]:
+    files = [folder / file_name(net) for net in NETS]
+    for net, file in zip(NETS, files, strict=True):
+        np.savez(file, **random_weights(net, 1))
+    return files
+
+
 def test_judges_have_equal_parts(tmp_path: Path) -> None:
-    files = []
-    for net in NETS:
-        files.append(tmp_path / file_name(net))
-        np.savez(files[-1], **random_weights(net, 1))
+    files = judges(tmp_path)
     a, b = (planes_of(picture(k).planes) for k in (0, 2))
 
-    def distance(*judges: Path) -> float:
-        chosen = distortion_of(FitSettings(lpips=judges, mse_weight=0.0))
+    def distance(*chosen_files: Path) -> float:
+        chosen = distortion_of(FitSettings(lpips=chosen_files, mse_weight=0.0))
         return float(chosen.distance(b, chosen.prepare(a)))
 
     both, alone = distance(*files), [distance(file) for file in files]
     assert both == pytest.approx(sum(alone) / 2, rel=1e-5)
     assert alone[0] != alone[1]
+
+
+def test_judges_take_turns_and_mean_the_same(tmp_path: Path) -> None:
+    files = judges(tmp_path)
+    a, b = (planes_of(picture(k).planes) for k in (0, 2))
+    chosen = distortion_of(FitSettings(lpips=tuple(files), mse_weight=7.0))
+    prepared = chosen.prepare(a)
+    turns = [float(chosen.distance(b, prepared, turn)) for turn in range(4)]
+    assert turns[:2] == turns[2:]
+    assert turns[0] != turns[1]
+    assert sum(turns) / 4 == pytest.approx(float(chosen.distance(b, prepared)), rel=1e-5)
+
+
+def test_a_round_with_turns_lowers_the_cost_by_all_judges(case: FitCase, tmp_path: Path) -> None:
+    files = judges(tmp_path)
+    settings = dataclasses.replace(QUICK, steps=8, lpips=tuple(files))
+    seen_turns: list[int | None] = []
+    distortion = distortion_of(settings)
+    plain = distortion.distance
+
+    def heard(planes: Planes, prepared: Any, turn: int | None = None) -> Any:
+        seen_turns.append(turn)
+        return plain(planes, prepared, turn)
+
+    distortion.distance = heard  # type: ignore[method-assign]
+    found = fit(case, settings, distortion)
+    assert found.improved
+    work = Round(case, settings, distortion_of(settings))
+    assert work.exact(found.latents) == pytest.approx((found.bits_after, found.cost_after))
+    # in each step the keyframe, then the following pictures, each by the next judge
+    drawn = settings.sampled
+    expected = [n + k for n in range(settings.steps) for k in range(drawn + 1)]
+    assert [turn for turn in seen_turns if turn is not None] == expected
 
 
 def test_a_fit_that_only_spoils_returns_its_start(case: FitCase) -> None:
