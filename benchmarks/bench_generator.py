@@ -26,8 +26,9 @@ from refcodec import errors, generator
 from refcodec.generator import GeneratorModel
 from refcodec.generator.generation import control_points
 from refcodec.generator.prompt import Latents, hyper_size, settle
-from refcodec.intnet.backends import available, default_threads, resolve
+from refcodec.intnet.backends import available, resolve
 from refcodec.intnet.profile import NodeCost, profile
+from refcodec.processors import default_threads
 
 WIDTH, HEIGHT, Q = 120, 68, 30
 SAMPLES = 256 * WIDTH * HEIGHT

@@ -18,6 +18,7 @@ from refcodec.avc.motion_vectors import derive_motion
 from refcodec.avc.picture_samples import Scratch, flat, picture_samples, write_samples
 from refcodec.avc.side_information import SideInformation
 from refcodec.avc.slice_table import SliceTable
+from refcodec.processors import default_threads
 
 _COMPILE_SAMPLES = "from refcodec.avc.first_start import compile_samples; compile_samples()"
 
@@ -26,7 +27,7 @@ _COMPILE_SAMPLES = "from refcodec.avc.first_start import compile_samples; compil
 def begin() -> subprocess.Popen[bytes] | None:
     """Begin to compile what writes samples in another process, unless that is done or one processor is all there
     is. What goes wrong there is of no account: this process then compiles it itself."""
-    if is_kept(picture_samples) or (os.cpu_count() or 1) < 2:
+    if is_kept(picture_samples) or default_threads() < 2:
         return None
     if getattr(sys, "frozen", False) or not sys.executable:
         return None  # no interpreter to call

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from refcodec.intnet.backends import default_threads
+from refcodec.processors import default_threads
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal
 
 from refcodec import errors
 from refcodec.fitting.settings import FitSettings
+from refcodec.processors import default_threads
 from refcodec.restoration import LARGEST_GAIN
 
 SizeChoice = Literal["auto"] | Fraction
@@ -205,7 +205,7 @@ class EncoderSettings:
     @property
     def worker_count(self) -> int:
         """Worker processes to start."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or default_threads()
 
     def with_(self, **changes: object) -> EncoderSettings:
         """Return a copy with some settings changed, checked again."""

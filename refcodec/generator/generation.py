@@ -9,9 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from refcodec.generator.contract import LATENT_LIMIT, QPLANE, SCALE_COUNT
-from refcodec.intnet.backends import default_threads, evaluator
+from refcodec.intnet.backends import evaluator
 from refcodec.intnet.layout import channels_last
 from refcodec.picture import Picture
+from refcodec.processors import default_threads
 
 if TYPE_CHECKING:
     from refcodec.generator.model import GeneratorModel

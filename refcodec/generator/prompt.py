@@ -19,8 +19,9 @@ from refcodec.generator.contract import (
     QPLANE,
     SCALE_COUNT,
 )
-from refcodec.intnet.backends import default_threads, evaluator
+from refcodec.intnet.backends import evaluator
 from refcodec.intnet.layout import channels_first
+from refcodec.processors import default_threads
 
 if TYPE_CHECKING:
     from refcodec.generator.model import GeneratorModel

@@ -13,7 +13,6 @@ auto      the fastest that needs neither of the last two
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -31,13 +30,6 @@ NAMES = ("auto", "numpy", "numba", "float32", "avx2", "avxvnni", "vnni", "torch"
 
 VECTOR = ("avx2", "avxvnni", "vnni")
 """Those with instructions that not every processor has, the fastest last."""
-
-
-def default_threads() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 @cache

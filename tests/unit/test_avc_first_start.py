@@ -58,7 +58,7 @@ def test_nothing_is_begun_when_all_is_kept() -> None:
 
 def test_a_process_beside_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_start, "is_kept", lambda kernel: False)
-    monkeypatch.setattr(first_start.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(first_start, "default_threads", lambda: 2)
     assert decode() == 6
     beside = first_start.begin()
     assert isinstance(beside, subprocess.Popen)
@@ -77,5 +77,5 @@ def test_without_it_the_decode_is_the_same(
 
 def test_one_processor_compiles_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_start, "is_kept", lambda kernel: False)
-    monkeypatch.setattr(first_start.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(first_start, "default_threads", lambda: 1)
     assert first_start.begin() is None
