@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from refcodec.fitting.distortion import Distortion
     from refcodec.fitting.fit import FitState
 
-_MEASURED = 16
+_MEASURED = 8
 """Pictures of an interval whose decode is measured."""
 
 

@@ -135,7 +135,6 @@ class _Search:
         self._optimiser = CommonAdam(self._values)
         self._generator = torch.Generator(settings.device).manual_seed(settings.seed)
         self._best: tuple[float, np.ndarray] | None = None
-        self._last: np.ndarray = case.start.values
         self.steps = 0
 
     def step(self, number: int) -> tuple[float, float]:
@@ -157,10 +156,10 @@ class _Search:
         cost = rendering.bits / work.samples + work.trade * distance
         (gradient,) = torch.autograd.grad(cost, values)
         bits, value = float(rendering.bits.detach()), float(cost.detach())
-        self._last = rendering.values.detach()[0].cpu().numpy().astype(np.int16)
         # Judges that take turns have scales of their own.
         if turn is None and (self._best is None or value < self._best[0]):
-            self._best = value, self._last
+            whole = rendering.values.detach()[0].cpu().numpy().astype(np.int16)
+            self._best = value, whole
         joint = work.following is not None
         rate = settings.joint_rate if joint else settings.learning_rate
         self._optimiser.step(gradient, rate * (1 - 0.9 * part))
@@ -179,9 +178,8 @@ class _Search:
         return total
 
     def candidates(self) -> list[np.ndarray]:
-        """Return latents that may be best: those of the last step and those of the lowest estimate."""
+        """Return latents that may be best: where the last step led, and those of the lowest estimate."""
         whole = np.floor(self._values.detach()[0].cpu().numpy() + 0.5).astype(np.int16)
-        found = [whole, self._last]
-        if self._best is not None:
-            found.append(self._best[1])
-        return [v for k, v in enumerate(found) if not any((v == w).all() for w in found[:k])]
+        if self._best is None or (self._best[1] == whole).all():
+            return [whole]
+        return [whole, self._best[1]]
