@@ -66,6 +66,7 @@ def _conditions(ablation: Ablation) -> list[str]:
     digest = prompter(settings.model).model.digest.hex()[:16]
     alone = f", {fit.keyframe_rounds} of them on the keyframe alone" if fit.keyframe_rounds else ""
     size = "as presented" if fit.presented else "at their coded size"
+    judged = ", by LPIPS networks that take turns" if fit.turns else ""
     variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "
@@ -76,7 +77,7 @@ def _conditions(ablation: Ablation) -> list[str]:
         *variants,
         "",
         f"A fit has up to {fit.rounds} rounds of {ablation.steps} steps{alone}; a joint one has {fit.targets} "
-        f"following pictures, {fit.sampled} drawn in each step; pictures are compared {size}; keyframe weight "
+        f"following pictures, {fit.sampled} drawn in each step; pictures are compared {size}{judged}; keyframe weight "
         f"{fit.keyframe_weight:g}, decay {fit.decay:g} a second, learning rates {fit.learning_rate:g} and "
         f"{fit.joint_rate:g}, seed {fit.seed}, device {fit.device}. Each score is the mean / the mean of the worst "
         "5 % of the measured pictures.",
