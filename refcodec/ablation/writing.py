@@ -66,7 +66,7 @@ def _conditions(ablation: Ablation) -> list[str]:
     digest = prompter(settings.model).model.digest.hex()[:16]
     alone = f", {fit.keyframe_rounds} of them on the keyframe alone" if fit.keyframe_rounds else ""
     size = "as presented" if fit.presented else "at their coded size"
-    judged = ", by LPIPS networks that take turns" if fit.turns else ""
+    judged = ", by LPIPS networks that take turns" if fit.takes_turns else ""
     variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "

@@ -84,26 +84,8 @@ class LpipsDistance:
         return torch.stack(levels).sum()
 
 
-class Judges:
-    """The mean of some distances; with a turn that of one of them, which costs less."""
-
-    def __init__(self, *judges: Distortion) -> None:
-        self.judges = judges
-
-    def prepare(self, original: Planes) -> list[Any]:
-        """Return what each of them keeps."""
-        return [judge.prepare(original) for judge in self.judges]
-
-    def distance(self, planes: Planes, prepared: list[Any], turn: int | None = None) -> Tensor:
-        """Return the mean, or the distance by the one whose turn it is."""
-        pairs = list(zip(self.judges, prepared, strict=True))
-        if turn is not None:
-            pairs = [pairs[turn % len(pairs)]]
-        return torch.stack([judge.distance(planes, kept) for judge, kept in pairs]).mean()
-
-
-class Mixture:
-    """The sum of distortions."""
+class _Several:
+    """Distortions of the same picture."""
 
     def __init__(self, *parts: Distortion) -> None:
         self.parts = parts
@@ -111,6 +93,21 @@ class Mixture:
     def prepare(self, original: Planes) -> list[Any]:
         """Return what each part keeps."""
         return [part.prepare(original) for part in self.parts]
+
+
+class Judges(_Several):
+    """The mean of some distances; with a turn that of one of them, which costs less."""
+
+    def distance(self, planes: Planes, prepared: list[Any], turn: int | None = None) -> Tensor:
+        """Return the mean, or the distance by the one whose turn it is."""
+        pairs = list(zip(self.parts, prepared, strict=True))
+        if turn is not None:
+            pairs = [pairs[turn % len(pairs)]]
+        return torch.stack([judge.distance(planes, kept) for judge, kept in pairs]).mean()
+
+
+class Mixture(_Several):
+    """The sum of distortions."""
 
     def distance(self, planes: Planes, prepared: list[Any], turn: int | None = None) -> Tensor:
         """Return the sum of the distances."""

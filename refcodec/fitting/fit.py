@@ -148,7 +148,7 @@ class _Search:
             draw = torch.rand(values.shape, generator=self._generator, device=values.device)
             moved = values + width * (draw - 0.5)
         rendering = self._twin.render(moved)
-        turn = number if settings.turns else None
+        turn = number if settings.takes_turns else None
         distance = work.keyframe_distance(rendering.planes, turn)
         if work.following is not None:
             later = self._later(rendering.planes, None if turn is None else turn + 1)

@@ -54,6 +54,11 @@ class FitSettings:
     threads: int = 2
     seed: int = 0
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether there are several judges, one of which judges a picture in a step."""
+        return self.turns > 0 and len(self.lpips) > 1
+
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("steps", self.steps, 1, 100_000),

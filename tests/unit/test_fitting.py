@@ -148,6 +148,14 @@ def test_a_round_with_turns_lowers_the_cost_by_all_judges(case: FitCase, tmp_pat
     assert [turn for turn in seen_turns if turn is not None] == expected
 
 
+def test_a_single_judge_has_every_turn(tmp_path: Path) -> None:
+    files = judges(tmp_path)
+    assert FitSettings(lpips=tuple(files)).takes_turns
+    assert not FitSettings(lpips=tuple(files), turns=0).takes_turns
+    assert not FitSettings(lpips=tuple(files[:1])).takes_turns
+    assert not FitSettings().takes_turns
+
+
 def test_a_fit_that_only_spoils_returns_its_start(case: FitCase) -> None:
     wild = dataclasses.replace(QUICK, steps=3, learning_rate=5.0)
     found = fit(dataclasses.replace(case, coded=None), wild, SquaredError())
