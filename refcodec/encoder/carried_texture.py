@@ -92,7 +92,7 @@ def _add_rows(
 ) -> None:
     for y in range(first_row, end_row):
         for x in range(plane.shape[1]):
-            change = (int(deviation[y, x]) * int(alike[y, x]) + _ONE // 2) >> 8
+            change = (int(deviation[y, x]) * int(alike[y, x]) + _ONE // 2) // _ONE
             changed[y, x] = min(max(int(plane[y, x]) + change, 0), 255)
 
 

@@ -47,6 +47,10 @@ class StoredPictures:
         """Return the first picture."""
         return self.picture(0)
 
+    def made(self, suffix: str) -> Path:
+        """Return where something that was made of these pictures is kept, as long as they are."""
+        return self.path.with_name(f"{self.path.stem}-{suffix}")
+
     def place(self, size: CodedSize, suffix: str) -> Path:
         """Return where a result for this segment, coded at `size`, is kept beside the pictures."""
         number = self.path.stem.rpartition("-")[2]
@@ -66,8 +70,8 @@ class PictureStore:
         self._folder = folder
         self._pictures: Iterator[SourcePicture] | None = None
         self._next = 0
-        allowance = min(LARGEST_ALLOWANCE, shutil.disk_usage(folder).free // 2)
-        # What is made of the pictures takes as much again.
+        # What is made of the pictures takes as much again; what trials make of some, in other sizes, is beyond that.
+        allowance = min(LARGEST_ALLOWANCE, shutil.disk_usage(folder).free // 3)
         self.keeps_all = 2 * starts[-1] * size.picture_bytes <= allowance
 
     def segment(self, number: int) -> StoredPictures:
@@ -89,8 +93,9 @@ class PictureStore:
         for number in range(len(self._starts) - 1):
             path = self._path(number)
             path.unlink(missing_ok=True)
-            for made in path.parent.glob(f"{path.stem}-*.carried"):
-                made.unlink(missing_ok=True)
+            for kind in ("carried", "scaled"):
+                for made in path.parent.glob(f"{path.stem}-*.{kind}"):
+                    made.unlink(missing_ok=True)
 
     def _path(self, number: int) -> Path:
         size = self._size

@@ -118,7 +118,7 @@ class RungTrials:
         points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
         for _ in range(_ROUNDS):
             jobs = self._jobs(rung, prompt, crfs)
-            for (number, _), found in zip(jobs, self._results(jobs), strict=True):
+            for number, found in zip(crfs, self._results(jobs), strict=True):
                 points[number] += found
             crfs = self._further(points)
             if not crfs:
@@ -136,30 +136,27 @@ class RungTrials:
 
     def _jobs(
         self, rung: Fraction, prompt: PromptChoice | None, crfs: dict[int, tuple[float, ...]]
-    ) -> list[tuple[int, TrialJob]]:
+    ) -> list[TrialJob]:
         return [
-            (
-                number,
-                TrialJob(
-                    self.pictures(number), self.about.width, self.about.height, rung,
-                    self.avc, prompt, tried, self.keyframe_charge(number), self.thrift,
-                    max(2, round(SCORED_PICTURES / len(self.numbers))),
-                ),
+            TrialJob(
+                self.pictures(number), self.about.width, self.about.height, rung,
+                self.avc, prompt, tried, self.keyframe_charge(number), self.thrift,
+                max(2, round(SCORED_PICTURES / len(self.numbers))),
             )
             for number, tried in crfs.items()
         ]  # fmt: skip
 
-    def _results(self, jobs: Sequence[tuple[int, TrialJob]]) -> Iterator[list[TrialPoint]]:
+    def _results(self, jobs: Sequence[TrialJob]) -> Iterator[list[TrialPoint]]:
         """Yield the results of jobs. Where some workers would have none, each rate factor is a job of its own, once
-        what the segments' trials share is there."""
-        trials = [job for _, job in jobs]
-        if len(trials) >= self.pool.count or all(len(job.crfs) == 1 for job in trials):
-            yield from self.pool.run(run_trial_job, trials)
+        what is kept for the segments' trials is there."""
+        if len(jobs) >= self.pool.count or all(len(job.crfs) == 1 for job in jobs):
+            yield from self.pool.run(run_trial_job, jobs)
             return
-        deque(self.pool.run(run_preparation_job, trials), maxlen=0)
-        single = [replace(job, crfs=(crf,)) for job in trials for crf in job.crfs]
+        kept = [job for job in jobs if job.pictures.lasting]
+        deque(self.pool.run(run_preparation_job, kept), maxlen=0)
+        single = [replace(job, crfs=(crf,)) for job in jobs for crf in job.crfs]
         found = self.pool.run(run_trial_job, single)
-        for job in trials:
+        for job in jobs:
             yield [point for _ in job.crfs for point in next(found)]
 
     def _bits(self, number: int) -> float:

@@ -145,7 +145,7 @@ def scaled_pictures(
     scaled = (to_grid(cropped(picture, width, height), size) for picture in stored)
     if not stored.lasting:
         return list(scaled)
-    place = stored.place(size, f"{stored.count}.scaled")
+    place = stored.made(f"{size.width}x{size.height}-{stored.count}.scaled")
     if not place.exists():
         _keep_pictures(place, scaled)
     return StoredPictures(place, size, stored.count)

@@ -6,6 +6,8 @@ are interpolated between four neighbours where the window lies between samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -40,10 +42,12 @@ def plain_window_difference(
     return total
 
 
-def _row_differences(current: Value, reference: Value, so_far: Value | None) -> Value:
-    """Return the absolute differences of two rows of int16, added to those so far: lanes never overflow."""
-    found = current.distance(reference)
-    return found if so_far is None else so_far + found
+def _total(differences: Sequence[Value]) -> Value:
+    """Return the sum of the lanes of rows of int16, as int64: no lane of all rows together overflows."""
+    total, *others = differences
+    for row in others:
+        total = total + row
+    return total.sum().widen(64)
 
 
 @vector_function
@@ -52,13 +56,12 @@ def vector_difference_in_place(
 ) -> Value:
     """The same for windows between which lie whole samples, by the addresses of their first samples in planes of one
     stride."""
-    total = None
+    rows = []
     for _ in range(0, WINDOW, 2):
         here, there = (code.load(place, WINDOW).widen(16) for place in (current, reference))
-        total = _row_differences(here, there, total)
+        rows.append(here.distance(there))
         current, reference = current + (stride << 1), reference + (stride << 1)
-    assert total is not None
-    return total.sum().widen(64)
+    return _total(rows)
 
 
 @vector_function
@@ -73,14 +76,13 @@ def vector_difference_between(
     """The same for any windows."""
     right, down = (each.narrow(16).spread(WINDOW) for each in (horizontal, vertical))
     four = Value(code, code.constant(right.type, 4))
-    total = None
+    rows = []
     for _ in range(0, WINDOW, 2):
-        rows = []
+        beside = []
         for place in (reference, reference + stride):
             first, second = (code.load(place + k, WINDOW).widen(16) for k in (0, 1))
-            rows.append((four - right) * first + right * second)
-        there = ((four - down) * rows[0] + down * rows[1] + 8) >> 4
-        total = _row_differences(code.load(current, WINDOW).widen(16), there, total)
+            beside.append((four - right) * first + right * second)
+        there = ((four - down) * beside[0] + down * beside[1] + 8) >> 4
+        rows.append(code.load(current, WINDOW).widen(16).distance(there))
         current, reference = current + (stride << 1), reference + (stride << 1)
-    assert total is not None
-    return total.sum().widen(64)
+    return _total(rows)

@@ -38,7 +38,7 @@ class Pool:
 def trials(pool: Pool, segments: int) -> RungTrials:
     return RungTrials(
         about=type("About", (), {"width": 64, "height": 64})(),
-        pictures=lambda number: StoredPictures(Path(f"{number}.yuv"), SIZE, 10),
+        pictures=lambda number: StoredPictures(Path(f"{number}.yuv"), SIZE, 10, lasting=True),
         numbers=tuple(range(segments)),
         avc=AvcSettings(SIZE, Fraction(25), ColourDescription(1, 1, 1, False), "veryfast"),
         bits_per_picture=400.0,

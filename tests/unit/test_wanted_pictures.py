@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from refcodec.encoder import segment_job
-from refcodec.encoder.picture_store import StoredPictures
+from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.prompts import Prompt
 from refcodec.encoder.resizing import CodedSize, to_grid
 from refcodec.encoder.segment_job import PromptChoice, scaled_pictures, wanted_pictures
@@ -71,3 +72,15 @@ def test_scaled_pictures_are_kept_where_pictures_last(
     assert [each.tobytes() for each in passing] == first
     monkeypatch.setattr(segment_job, "to_grid", lambda *_: pytest.fail("scaled again"))
     assert [each.tobytes() for each in scaled_pictures(stored, 32, 16, half)] == first
+
+
+def test_what_is_made_of_pictures_goes_with_them(stored: StoredPictures) -> None:
+    source: Any = None  # nothing is read: the pictures are there
+    store = PictureStore(source, (0, 3), SIZE, stored.path.parent)
+    kept = store.segment(0)
+    assert kept == stored
+    list(scaled_pictures(kept, 32, 16, CodedSize(16, 16)))
+    planes(kept, CHOICE)
+    assert {path.suffix for path in stored.path.parent.iterdir()} == {".yuv", ".scaled", ".carried"}
+    store.clear()
+    assert not list(stored.path.parent.iterdir())
