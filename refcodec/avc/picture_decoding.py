@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from refcodec.avc.frame_slots import SlotLease, SlotPool
 from refcodec.avc.intra_availability import check_intra_availability
 from refcodec.avc.intra_modes import derive_intra_modes
 from refcodec.avc.motion_vectors import derive_motion
-from refcodec.avc.picture_samples import FlatArrays, Scratch, flat, write_samples
+from refcodec.avc.picture_samples import FlatArrays, SampleWork, Scratch, flat
 from refcodec.avc.reference_lists import ReferenceList
 from refcodec.avc.side_information import MotionField, SideInformation
 from refcodec.avc.slice_header import SliceHeader
@@ -72,6 +73,8 @@ class PictureDecoding:
         self._motion_to_derive: list[tuple[int, SlotLease | None]] = []
         self.reference = False
         """Whether other pictures may be predicted from it."""
+        self.sample_work: SampleWork | None = None
+        """What other threads may help with, while its samples are being made."""
 
     @property
     def slices(self) -> SliceTable:
@@ -137,9 +140,10 @@ class PictureDecoding:
             motion.ref_idx[...] = parsed.ref_idx
         return self._arrays
 
-    def reconstruct(self) -> None:
+    def reconstruct(self, shareable: Callable[[], None] | None = None) -> None:
         """(#avc.8.3) Make the samples: motion, prediction and residual, then the deblocking filter.
-        The pictures that this one is predicted from must be complete."""
+        The pictures that this one is predicted from must be complete. `shareable` is called when other threads
+        may help."""
         first_start.finish()
         arrays, slices = self.place(), self.slices
         slots = slices.ref_slot[: self.slice_count]
@@ -147,7 +151,7 @@ class PictureDecoding:
         for index, colocated in self._motion_to_derive:
             field = None if colocated is None else _complete(colocated).motion
             derive_motion(index, slices, self.info, field, self._width_mbs)
-        write_samples(
+        work = SampleWork(
             arrays,
             slices,
             self._workspace.scratch,
@@ -155,6 +159,13 @@ class PictureDecoding:
             self.lease.slot,
             self.reference,
         )
+        if shareable is not None:
+            self.sample_work = work
+            shareable()
+        try:
+            work.write()
+        finally:
+            self.sample_work = None
         self.references.clear()
         self._motion_to_derive.clear()
 

@@ -2,24 +2,30 @@
 
 Nobody waits for a picture while there is another one to reconstruct: a picture is begun when those
 that it is predicted from are complete, and the thread that parses takes one too when it is too far
-ahead. So there are as many threads as the caller asks for, none sleeps while it could work, and each
-picture takes the interpreter lock a few times only.
+ahead. A thread that finds no picture to begin helps another one with its picture. So there are as many
+threads as the caller asks for, none sleeps while it could work, and each picture takes the interpreter
+lock a few times only.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Condition
 
 from refcodec.avc.completion import Completion
 from refcodec.avc.picture_decoding import PictureDecoding
+from refcodec.avc.picture_samples import SampleWork
 
-AHEAD = 3
+AHEAD = 2
 """Pictures in the works beyond a picture for each thread asked for: so far ahead is parsed while one of them
 can be begun. What waits longer gets cold in the caches; fewer would leave threads without a picture to begin."""
-MOST_AHEAD = 10
-"""The same while none can be begun: behind a picture that takes long and that all others depend on."""
+MOST_AHEAD = 3
+"""The same while none can be begun: behind a picture that takes long and that all others depend on. Every further one
+takes memory that has to be cleared first, and is cold when its turn comes: with 10, two threads take a tenth more
+processor time for the beginning of a film."""
 
 
 class _Work:
@@ -39,12 +45,12 @@ class _Work:
         """Whether all pictures are complete that this one is predicted from."""
         return all(each.done for each in self.needs)
 
-    def do(self) -> None:
-        """Reconstruct the picture; never raises."""
+    def do(self, shareable: Callable[[], None]) -> None:
+        """Reconstruct the picture; `shareable` is called when other threads may help. Never raises."""
         try:
             for each in self.needs:
                 each.result()
-            reconstruct(self.decoding, self.keep)
+            reconstruct(self.decoding, self.keep, shareable)
         except BaseException as error:  # whoever asks for the picture gets it
             self.completion.error = error
 
@@ -69,12 +75,14 @@ class ReconstructionQueue:
         self._changed = Condition()
         self._waiting: deque[_Work] = deque()
         """Pictures that nobody has begun, in decoding order."""
-        self._begun = 0
+        self._begun: list[_Work] = []
         """Pictures that threads are at."""
         self._in_the_works = 0
         """Both."""
         self._helping = 0
         """Threads of the pool that look for pictures."""
+        self._caller_waits = False
+        """Whether the caller's thread has nothing to do."""
         self._closed = False
 
     def submit(self, decoding: PictureDecoding, *, keep: bool) -> None:
@@ -108,7 +116,8 @@ class ReconstructionQueue:
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:
-            self._closed = True
+            with self._changed:
+                self._closed = True
             self._pool.shutdown()
 
     def _finish(self, completion: Completion) -> None:
@@ -128,7 +137,7 @@ class ReconstructionQueue:
                 found = found or work
         if found is not None:
             self._waiting.remove(found)
-            self._begun += 1
+            self._begun.append(found)
         return found
 
     def _call_helpers(self) -> None:
@@ -140,18 +149,40 @@ class ReconstructionQueue:
                 self._helping += 1
                 self._pool.submit(self._work)
 
+    def _shared(self) -> SampleWork | None:
+        """Take a picture that another thread is at and that can do with help. The lock is held."""
+        for work in self._begun:
+            samples = work.decoding.sample_work
+            if samples is not None and not samples.helped:
+                samples.helped = True
+                return samples
+        return None
+
+    def _call_for_help(self) -> None:
+        """Say to the caller's thread, if it waits, that it may help with a picture."""
+        if self._caller_waits:
+            with self._changed:
+                self._changed.notify_all()
+
     def _help(self) -> None:
-        """Reconstruct the next picture in the caller's thread, or wait until another thread is
-        through with one, if none can be begun."""
+        """Reconstruct the next picture in the caller's thread; if none can be begun, help another thread with its
+        picture, or wait until one is through or can do with help."""
+        samples = None
         with self._changed:
             work = self._take()
             if work is None:
+                samples = self._shared()
                 # Some picture is begun: one that waits does so for earlier ones.
-                if self._begun:
+                if samples is None and self._begun:
+                    self._caller_waits = True
                     self._changed.wait()
-                return
+                    self._caller_waits = False
+        if samples is not None:
+            samples.help()
+        if work is None:
+            return
         try:
-            work.do()
+            work.do(self._call_for_help)
         finally:
             with self._changed:
                 self._complete(work)
@@ -162,28 +193,38 @@ class ReconstructionQueue:
 
     def _complete(self, work: _Work) -> None:
         """Note that a picture is complete. The lock is held."""
-        self._begun -= 1
+        self._begun.remove(work)
         self._in_the_works -= 1
         work.completion.done = True
         self._changed.notify_all()
 
     def _work(self) -> None:
-        """Reconstruct pictures as long as some can be begun, in a thread of the pool."""
+        """Reconstruct pictures as long as some can be begun, or help with them, in a thread of the pool."""
         work = None
         while True:
+            samples = None
             with self._changed:
                 if work is not None:
                     self._complete(work)
                 work = None if self._closed else self._take()
-                if work is None:
+                if work is None and not self._closed:
+                    samples = self._shared()
+                if work is None and samples is None:
                     self._helping -= 1
                     return
-                self._call_helpers()
-            work.do()
+                if work is not None:
+                    self._call_helpers()
+            if work is not None:
+                work.do(self._call_for_help)
+            elif samples is not None:
+                with suppress(BaseException):  # whoever makes the picture gets it
+                    samples.help()
 
 
-def reconstruct(decoding: PictureDecoding, keep: bool) -> None:
+def reconstruct(
+    decoding: PictureDecoding, keep: bool, shareable: Callable[[], None] | None = None
+) -> None:
     """Reconstruct a picture; release its arrays, unless somebody is going to `keep` them."""
-    decoding.reconstruct()
+    decoding.reconstruct(shareable)
     if not keep:
         decoding.release()

@@ -91,21 +91,26 @@ def test_pictures_of_streams(
     checks = Checks(set())
     reconstruct = PictureDecoding.reconstruct
 
-    def by_stages(decoding: PictureDecoding) -> None:
-        def write_samples(
-            arrays: Any,
-            slices: SliceTable,
-            scratch: Any,
-            store: FrameStore,
-            slot: int,
-            reference: bool,
-        ) -> None:
-            checks.reconstruct(decoding.info, slices, store, slot)
-            checks.deblock(decoding.info, slices, store, slot)
-            extend_margins(store, slot)
+    def by_stages(decoding: PictureDecoding, shareable: Any = None) -> None:
+        class ByStages:
+            def __init__(
+                self,
+                arrays: Any,
+                slices: SliceTable,
+                scratch: Any,
+                store: FrameStore,
+                slot: int,
+                reference: bool,
+            ) -> None:
+                self._place = decoding.info, slices, store, slot
 
-        monkeypatch.setattr(picture_decoding, "write_samples", write_samples)
-        reconstruct(decoding)
+            def write(self) -> None:
+                checks.reconstruct(*self._place)
+                checks.deblock(*self._place)
+                extend_margins(*self._place[2:])
+
+        monkeypatch.setattr(picture_decoding, "SampleWork", ByStages)
+        reconstruct(decoding, shareable)
 
     monkeypatch.setattr(PictureDecoding, "reconstruct", by_stages)
     decoder: Any = AvcDecoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ class Picture:
         needs: tuple[Picture, ...] = (),
         reference: bool = True,
         action: Any = None,
+        help: Any = None,
     ) -> None:
         self.number = number
         self.lease = SimpleNamespace(written=None)
@@ -34,6 +36,8 @@ class Picture:
         self.released = False
         self._log = log
         self._action = action
+        self._help = help
+        self.sample_work: Any = None
 
     @property
     def completion(self) -> Completion:
@@ -41,8 +45,11 @@ class Picture:
         assert isinstance(found, Completion)
         return found
 
-    def reconstruct(self) -> None:
+    def reconstruct(self, shareable: Callable[[], None] | None = None) -> None:
         assert all(picture.completion.done for picture in self.needs)
+        if self._help is not None and shareable is not None:
+            self.sample_work = SimpleNamespace(helped=False, help=self._help)
+            shareable()
         if self._action is not None:
             self._action()
         self._log.append(self.number)
@@ -148,7 +155,7 @@ def test_the_caller_gives_a_hand_when_enough_is_parsed_and_something_can_be_begu
     busy, go_on = occupy(queue, log)
     enough = queue.depths[-1]
     assert enough < queue.depth
-    chain = [Picture(1 + k, log, (busy,)) for k in range(enough)]
+    chain = [Picture(1 + k, log, (busy,)) for k in range(enough - 1)]
     submit(queue, *chain)
     assert log == []
     loose = [Picture(100 + k, log) for k in range(3)]
@@ -157,7 +164,55 @@ def test_the_caller_gives_a_hand_when_enough_is_parsed_and_something_can_be_begu
     assert log == [100, 101]
     go_on.set()
     queue.wait()
-    assert len(log) == 1 + enough + 3
+    assert len(log) == enough + 3
+    queue.close()
+
+
+def test_the_caller_helps_with_a_picture_when_none_can_be_begun() -> None:
+    """Once, and whoever makes the picture need not wait for it."""
+    queue = ReconstructionQueue(2)
+    log: list[int] = []
+    begun, helped = threading.Event(), threading.Event()
+    helpers: list[str] = []
+
+    def help_with_it() -> None:
+        helpers.append(threading.current_thread().name)
+        helped.set()
+
+    def stay() -> None:
+        begun.set()
+        assert helped.wait(PATIENCE)
+
+    busy = Picture(0, log, action=stay, help=help_with_it)
+    submit(queue, busy)
+    assert begun.wait(PATIENCE)
+    after = Picture(1, log, (busy,))
+    submit(queue, after)
+    after.completion.result()
+    assert log == [0, 1]
+    assert helpers == [threading.current_thread().name]
+    queue.close()
+
+
+def test_a_caller_that_waits_is_told_that_it_may_help() -> None:
+    queue = ReconstructionQueue(2)
+    log: list[int] = []
+    begun, go_on, helped = threading.Event(), threading.Event(), threading.Event()
+
+    class Late(Picture):
+        def reconstruct(self, shareable: Callable[[], None] | None = None) -> None:
+            begun.set()
+            assert go_on.wait(PATIENCE)
+            super().reconstruct(shareable)
+
+    busy = Late(0, log, action=lambda: helped.wait(PATIENCE), help=helped.set)
+    submit(queue, busy)
+    assert begun.wait(PATIENCE)
+    timer = threading.Timer(0.05, go_on.set)
+    timer.start()
+    busy.completion.result()
+    timer.join()
+    assert helped.is_set()
     queue.close()
 
 
