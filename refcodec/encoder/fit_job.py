@@ -60,6 +60,7 @@ def run_fit_job(job: FitJob) -> FitResult:
     from refcodec.fitting.fit import fit
 
     case = _case(job)
+    settings = job.settings.for_interval(job.pictures.count / job.rate)
 
     def progress(state: FitState) -> None:
         job.log.write_text(
@@ -67,9 +68,9 @@ def run_fit_job(job: FitJob) -> FitResult:
         )
         report(state.step / state.steps)
 
-    with torch_threads(job.settings.threads):
+    with torch_threads(settings.threads):
         distortion = _distortion(job)
-        fitted = fit(case, job.settings, distortion, progress, job.stop.exists)
+        fitted = fit(case, settings, distortion, progress, job.stop.exists)
     prompt = coded_prompt(case.model, case.q, fitted.latents)
     path = job.folder / f"{job.pictures.path.stem}-q{case.q}-round{job.round}.prompt"
     keep(path, prompt)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refcodec import errors
+
+FULL_INTERVAL = 4.0
+"""Seconds of an interval from which on a fit has all of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """Settings of a fit.
 
-    steps: of the optimiser in each round; a round ends with coding the following pictures anew.
+    steps: of the optimiser in each round; a round ends with coding the following pictures anew. As `targets` and
+        `sampled`, for an interval of FULL_INTERVAL seconds or more (`for_interval`).
     rounds: at most; after one that does not improve the decode the next one goes half as fast, and a second such one
         ends the fit.
     keyframe_rounds: how many of them, at the beginning, fit the prompt to its keyframe alone.
@@ -58,6 +62,18 @@ class FitSettings:
     def takes_turns(self) -> bool:
         """Whether there are several judges, one of which judges a picture in a step."""
         return self.turns > 0 and len(self.lpips) > 1
+
+    def for_interval(self, seconds: float) -> FitSettings:
+        """Return the settings for an interval of so many seconds: steps, targets and pictures of a step by the square
+        root of its length, where it is short. So keyframes that come more often take less time each, and more
+        together (docs/decisions/0032)."""
+        share = min(1.0, seconds / FULL_INTERVAL) ** 0.5
+        return replace(
+            self,
+            steps=max(1, round(share * self.steps)),
+            targets=min(self.targets, max(1, round(share * self.targets))),
+            sampled=max(1, round(share * self.sampled)),
+        )
 
     def __post_init__(self) -> None:
         for name, value, low, high in (

@@ -241,6 +241,25 @@ def test_fits_to_presented_pictures(source: Path, tmp_path: Path, size: Fraction
     assert (notes[0] == notes[1]) == (size == 1)
 
 
+def test_short_intervals_have_fewer_steps() -> None:
+    """By the square root of their length, and never none."""
+    settings = FitSettings(steps=30, targets=6, sampled=2)
+
+    def counts(seconds: float) -> tuple[int, int, int]:
+        found = settings.for_interval(seconds)
+        return found.steps, found.targets, found.sampled
+
+    assert [counts(seconds) for seconds in (9, 4, 1, 0.25)] == [
+        (30, 6, 2),
+        (30, 6, 2),
+        (15, 3, 1),
+        (8, 2, 1),
+    ]
+    assert counts(1 / 60) == (2, 1, 1)
+    few = FitSettings(steps=1, targets=0, sampled=1).for_interval(0.5)
+    assert (few.steps, few.targets, few.sampled) == (1, 0, 1)
+
+
 @pytest.mark.parametrize(
     "change",
     [{"steps": 0}, {"keyframe_weight": 1.5}, {"decay": 0.0}, {"noise": -1.0}, {"presented": 2}],
