@@ -115,7 +115,7 @@ def main() -> None:
     defaults = FitSettings()
     for name in ("steps", "targets", "sampled", "threads", "seed"):
         run.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
-    for name in ("keyframe_weight", "learning_rate", "joint_rate", "noise", "decay"):
+    for name in ("following_weight", "learning_rate", "joint_rate", "noise", "decay"):
         option = "--" + name.replace("_", "-")
         run.add_argument(option, type=float, default=getattr(defaults, name))
     run.add_argument("--device", default=defaults.device)
@@ -133,7 +133,7 @@ def main() -> None:
         **{
             name: getattr(chosen, name)
             for name in (
-                "steps", "targets", "sampled", "threads", "seed", "keyframe_weight",
+                "steps", "targets", "sampled", "threads", "seed", "following_weight",
                 "learning_rate", "joint_rate", "noise", "decay", "device",
             )
         },

@@ -21,6 +21,7 @@ from refcodec.comparison.model import CodecResult
 from refcodec.comparison.plots import over_time
 from refcodec.comparison.tables import shown, size_text
 from refcodec.encoder.prompts import prompter
+from refcodec.fitting.settings import FULL_INTERVAL
 
 _PLOTTED = ("lpips_alex", "psnr_y")
 _CLOSE_UPS = 2
@@ -77,10 +78,10 @@ def _conditions(ablation: Ablation) -> list[str]:
         *variants,
         "",
         f"A fit has up to {fit.rounds} rounds of {ablation.steps} steps{alone}; a joint one has {fit.targets} "
-        f"following pictures, {fit.sampled} drawn in each step; pictures are compared {size}{judged}; keyframe weight "
-        f"{fit.keyframe_weight:g}, decay {fit.decay:g} a second, learning rates {fit.learning_rate:g} and "
-        f"{fit.joint_rate:g}, seed {fit.seed}, device {fit.device}. Each score is the mean / the mean of the worst "
-        "5 % of the measured pictures.",
+        f"following pictures, {fit.sampled} drawn in each step, of intervals of {FULL_INTERVAL:g} s or more, shorter "
+        f"ones fewer; pictures are compared {size}{judged}; weight of following pictures {fit.following_weight:g}, "
+        f"decay {fit.decay:g} a second, learning rates {fit.learning_rate:g} and {fit.joint_rate:g}, seed {fit.seed}, "
+        f"device {fit.device}. Each score is the mean / the mean of the worst 5 % of the measured pictures.",
         "",
         f"Generator model {digest}; {versions()}.",
     ]

@@ -95,7 +95,7 @@ def encode(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="How to fit, several times: targets, sampled, keyframe_weight, decay, rounds, seed and the others of "
+            help="How to fit, several times: targets, sampled, following_weight, decay, rounds, seed and the others of "
             "refcodec.fitting.settings.FitSettings.",
         ),
     ] = None,

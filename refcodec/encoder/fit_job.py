@@ -12,7 +12,7 @@ from refcodec.encoder.prompts import coded_prompt, latents_of, prompter, torch_t
 from refcodec.encoder.segment_job import CodedSegment, SegmentResult, keep
 from refcodec.encoder.worker import report
 from refcodec.fitting.case import CodedPictures, FitCase
-from refcodec.fitting.settings import FitSettings
+from refcodec.fitting.settings import FitSettings, share_of
 from refcodec.picture import Picture
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from refcodec.fitting.fit import FitState
 
 _MEASURED = 8
-"""Pictures of an interval whose decode is measured."""
+"""Pictures of a full interval whose decode is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,7 @@ class MeasureJob:
 
     pictures: StoredPictures
     presented: StoredPictures | None
+    rate: float
     result: SegmentResult
     model: Path | None
     settings: FitSettings
@@ -161,7 +162,8 @@ def _decoded(job: MeasureJob) -> Iterator[tuple[Picture, Picture]]:
         generated = model.generate(latents, q)
     coded = coded_pictures(segment)
     recording = record_interval(coded.parameter_sets, coded.access_units, generated)
-    step = max(1, job.pictures.count // _MEASURED)
+    measured = max(1, round(_MEASURED * share_of(job.pictures.count / job.rate)))
+    step = max(1, job.pictures.count // measured)
     places = {recording.output[k]: k for k in range(step // 2, job.pictures.count, step)}
     originals = {k: picture for k, picture in enumerate(_compared(job)) if k in places.values()}
     if recording.identity in places:

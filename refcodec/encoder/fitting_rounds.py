@@ -200,13 +200,17 @@ def _measured(
 ) -> float:
     """Return the mean distance of the decode to the source, over the pictures of all segments."""
     context.meter.stage("measuring", 0.1)
-    starts = context.survey.starts
+    starts, rate = context.survey.starts, float(context.survey.timing.rate)
     numbers = range(len(coding.choices))
 
     def jobs() -> Iterator[MeasureJob]:
         for number in numbers:
             yield MeasureJob(
-                *stores.segment(number), coding.results[number], _model(coding, number), settings
+                *stores.segment(number),
+                rate,
+                coding.results[number],
+                _model(coding, number),
+                settings,
             )
 
     total = 0.0

@@ -62,7 +62,6 @@ class Round:
         original = case.originals[0]
         self.samples = case.samples
         self.trade = case.trade
-        self.keyframe_weight = 1.0 if case.coded is None else settings.keyframe_weight
         self._original = distortion.prepare(planes_of(original.planes, settings.device))
         self.following: Following | None = None
         if case.coded is not None and settings.targets:
@@ -70,8 +69,8 @@ class Round:
             self.following = Following(case, keyframe, distortion, settings)
 
     def keyframe_distance(self, planes: Planes, turn: int | None = None) -> Tensor:
-        """Return the weighted distortion of the keyframe itself; turn: as `Distortion` has it."""
-        return self.keyframe_weight * self.distortion.distance(planes, self._original, turn)
+        """Return the distortion of the keyframe itself; turn: as `Distortion` has it."""
+        return self.distortion.distance(planes, self._original, turn)
 
     def exact(self, latents: Latents) -> tuple[float, float]:
         """Return bits and cost of latents that can be coded, from the integer decoders."""
@@ -81,7 +80,7 @@ class Round:
         with torch.no_grad():
             distance = float(self.keyframe_distance(planes_of(picture.planes, device)))
         if self.following is not None:
-            distance += (1 - self.keyframe_weight) * self.following.exact(picture, device)
+            distance += self.settings.following_weight * self.following.exact(picture, device)
         return bits, bits / self.samples + self.trade * distance
 
 
@@ -152,7 +151,7 @@ class _Search:
         distance = work.keyframe_distance(rendering.planes, turn)
         if work.following is not None:
             later = self._later(rendering.planes, None if turn is None else turn + 1)
-            distance = distance + (1 - work.keyframe_weight) * later
+            distance = distance + settings.following_weight * later
         cost = rendering.bits / work.samples + work.trade * distance
         (gradient,) = torch.autograd.grad(cost, values)
         bits, value = float(rendering.bits.detach()), float(cost.detach())

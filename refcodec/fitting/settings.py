@@ -11,6 +11,11 @@ FULL_INTERVAL = 4.0
 """Seconds of an interval from which on a fit has all of its steps."""
 
 
+def share_of(seconds: float) -> float:
+    """Return the share of the work of a full interval that an interval of so many seconds has in a fit."""
+    return float(min(1.0, seconds / FULL_INTERVAL) ** 0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """Settings of a fit.
@@ -22,8 +27,8 @@ class FitSettings:
     keyframe_rounds: how many of them, at the beginning, fit the prompt to its keyframe alone.
     targets: following pictures that are decoded by the twin and compared in a joint round, spread over the
         interval; 0: all rounds fit the prompt to its keyframe alone.
-    keyframe_weight: weight of the keyframe's own distortion in a joint round, 0 to 1; the rest is that of the
-        following pictures.
+    following_weight: weight of the following pictures' distortion, their mean, in a joint round, beside the keyframe's
+        own, which has 1.
     decay: weight of a picture a second later than another one, 0 < decay <= 1.
     sampled: how many of them are decoded in a step, drawn anew each time; at the end of a round all are.
     learning_rate: of the optimiser at the beginning of a round, in quantised units; it falls to a tenth.
@@ -44,7 +49,7 @@ class FitSettings:
     rounds: int = 2
     keyframe_rounds: int = 0
     targets: int = 6
-    keyframe_weight: float = 0.6
+    following_weight: float = 0.67
     decay: float = 1.0
     sampled: int = 2
     learning_rate: float = 0.03
@@ -67,7 +72,7 @@ class FitSettings:
         """Return the settings for an interval of so many seconds: steps, targets and pictures of a step by the square
         root of its length, where it is short. So keyframes that come more often take less time each, and more
         together (docs/decisions/0032)."""
-        share = min(1.0, seconds / FULL_INTERVAL) ** 0.5
+        share = share_of(seconds)
         return replace(
             self,
             steps=max(1, round(share * self.steps)),
@@ -81,7 +86,7 @@ class FitSettings:
             ("rounds", self.rounds, 1, 100),
             ("keyframe_rounds", self.keyframe_rounds, 0, 100),
             ("targets", self.targets, 0, 10_000),
-            ("keyframe_weight", self.keyframe_weight, 0, 1),
+            ("following_weight", self.following_weight, 0, 1000),
             ("decay", self.decay, 1e-6, 1),
             ("sampled", self.sampled, 1, 10_000),
             ("learning_rate", self.learning_rate, 1e-6, 10),

@@ -168,7 +168,7 @@ def test_fit_options_that_are_none_are_refused(hyp: Hyp, tmp_path: Path, option:
     result = hyp("encode", source, tmp_path / "o.hyp", "--fit", "2", "--fit-option", option)
     assert result.exit_code == 2
     assert "HYP-E-CLI-03" in result.stderr
-    assert "keyframe_weight" in result.stderr
+    assert "following_weight" in result.stderr
 
 
 def test_a_search_for_settings_refuses_before_it_encodes(

@@ -177,7 +177,7 @@ def test_fits_repeat(case: FitCase) -> None:
 
 def test_following_pictures_are_measured_on_the_keyframe(case: FitCase) -> None:
     """The estimate from all targets equals the exact distortion: the twin decodes as the decoder does."""
-    settings = dataclasses.replace(QUICK, targets=COUNT, keyframe_weight=0.0)
+    settings = dataclasses.replace(QUICK, targets=COUNT)
     work = Round(case, settings, SquaredError())
     assert work.following is not None
     assert sum(work.following.weights.values()) == pytest.approx(1)
@@ -262,7 +262,7 @@ def test_short_intervals_have_fewer_steps() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"steps": 0}, {"keyframe_weight": 1.5}, {"decay": 0.0}, {"noise": -1.0}, {"presented": 2}],
+    [{"steps": 0}, {"following_weight": -0.5}, {"decay": 0.0}, {"noise": -1.0}, {"presented": 2}],
 )
 def test_settings_are_checked(change: dict[str, float]) -> None:
     with pytest.raises(errors.HypError) as caught:
