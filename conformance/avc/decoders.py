@@ -10,6 +10,7 @@ import numpy as np
 
 from conformance.avc.content import Planes
 from refcodec.avc.nal import nal_units
+from refcodec.avc.side_information import I_PCM
 from refcodec.avc.stream_decoder import AvcDecoder, OutputPicture
 
 Decoder = Callable[[Iterable[bytes]], Iterator[Planes]]
@@ -44,6 +45,21 @@ def frame_planes(frame: Any) -> Planes:
         planes.append(samples[:, :columns].copy())
     y, u, v = planes
     return y, u, v
+
+
+def has_pcm(access_units: Iterable[bytes]) -> bool:
+    """Return whether a stream has I_PCM macroblocks, by refcodec.avc, as far as it decodes."""
+    decoder = AvcDecoder(details=True)
+    pictures: list[OutputPicture] = []
+    for number, data in enumerate(access_units):
+        for unit in nal_units(data):
+            pictures += decoder.decode(unit, number)
+    pictures += decoder.flush()
+    return any(
+        (picture.details.info.motion.mb_type == I_PCM).any()
+        for picture in pictures
+        if picture.details is not None
+    )
 
 
 def reference_decoder(access_units: Iterable[bytes], *, threads: int = 1) -> Iterator[Planes]:

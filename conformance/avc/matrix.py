@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 
 from conformance.avc.alterations import drop_unreferenced
 from conformance.avc.comparison import Difference, first_difference
-from conformance.avc.decoders import Decoder, libavcodec, reference_decoder
+from conformance.avc.decoders import Decoder, has_pcm, libavcodec, reference_decoder
 from conformance.avc.rewriting import rewritten
 from conformance.avc.strategies import streams
 from conformance.avc.streams import ParametersRefusedError, Stream
@@ -21,9 +21,6 @@ HARD_CONTENT = ("noise", "screen")
 
 LARGE_SHARE = 20
 """One stream of so many is large. They are drawn apart: left to chance, Hypothesis may draw none."""
-
-LOWEST_MOVABLE = 16
-"""Quantiser from which on x264 makes no I_PCM macroblock."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,12 @@ class Outcome:
 
 def access_units(stream: Stream) -> list[bytes]:
     """Return the access units of a stream, altered as it says. Raises ParametersRefusedError."""
-    # Headers of another length would move the aligned samples of an I_PCM macroblock, which x264
-    # makes at low quantisers; under CABAC slice data are aligned anyway.
-    movable = stream.cabac or stream.quantiser >= LOWEST_MOVABLE
+    # Headers of another length would move the aligned samples of an I_PCM macroblock; under CABAC
+    # slice data are aligned anyway.
+    written = stream.access_units()
+    movable = stream.cabac or not stream.rewriting or not has_pcm(written)
     coded = rewritten(
-        stream.access_units(),
+        written,
         stream.rewriting if movable else 0,
         other_matrices=stream.content not in HARD_CONTENT and stream.matrices == "flat",
     )
