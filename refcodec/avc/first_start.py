@@ -15,7 +15,7 @@ from functools import cache
 from refcodec.avc.compilation import is_kept
 from refcodec.avc.frame_store import FrameStore, Geometry
 from refcodec.avc.motion_vectors import derive_motion
-from refcodec.avc.picture_samples import Scratch, flat, picture_samples, write_samples
+from refcodec.avc.picture_samples import SampleWork, Scratch, flat, picture_samples
 from refcodec.avc.side_information import SideInformation
 from refcodec.avc.slice_table import SliceTable
 from refcodec.processors import default_threads
@@ -65,4 +65,4 @@ def compile_samples() -> None:
     """Have `picture_samples` compiled: write the samples of a picture without macroblocks."""
     store = FrameStore(Geometry(1, 0), 1)
     info = SideInformation.allocate(1)
-    write_samples(flat(info), SliceTable.allocate(1), Scratch(1), store, 0, reference=False)
+    SampleWork(flat(info), SliceTable.allocate(1), Scratch(1), store, 0, reference=False).write()

@@ -60,9 +60,7 @@ class Scratch:
             np.empty(mbs, np.int32),
             np.empty(THRESHOLDS, np.int64),
         )
-        predicting = (np.empty(SCRATCH, np.uint8), np.empty(LINES_SIZE, np.uint8))
-        adding = (np.empty(LEVELS_PER_MB, np.int32), np.empty(64, np.int64))
-        self.of_helper = (*predicting, *adding, *self.arrays[4:])
+        self.of_helper = (*map(np.empty_like, self.arrays[:4]), *self.arrays[4:])
         """The same for a thread that helps, which uses the first four only."""
 
 
@@ -172,19 +170,6 @@ class SampleWork:
         bands = role, self._states
         arguments: tuple[Any, ...] = (*bands, *self._arguments, *scratch, *NO_DECISIONS)
         return picture_samples(*arguments)
-
-
-def write_samples(
-    arrays: FlatArrays,
-    slices: SliceTable,
-    scratch: Scratch,
-    store: FrameStore,
-    slot: int,
-    reference: bool,
-) -> None:
-    """(#avc.8.3) (#avc.8.4.2) (#avc.8.5) (#avc.8.7) Write the samples of a picture to its slot, alone; see
-    `SampleWork`. Raises HYP-E-AVC-02."""
-    SampleWork(arrays, slices, scratch, store, slot, reference).write()
 
 
 @kernel

@@ -13,7 +13,7 @@ from refcodec import errors
 from refcodec.avc import picture_samples
 from refcodec.avc.deblocking import deblock
 from refcodec.avc.margins import extend_margins
-from refcodec.avc.picture_samples import BAND_ROWS, SampleWork, Scratch, flat, write_samples
+from refcodec.avc.picture_samples import BAND_ROWS, SampleWork, Scratch, flat
 from refcodec.avc.reconstruction import reconstruct
 from refcodec.avc.shared_bands import take
 from refcodec.avc.side_information import I_PCM, LAST_INTRA, LEVELS_PER_MB
@@ -55,7 +55,7 @@ def test_inter_pictures(
     case.info.levels[:LEVELS_PER_MB] = np.arange(LEVELS_PER_MB) % 256
     expected = stage_by_stage(case, CURRENT, reference)
     scratch = Scratch(case.mbs)
-    write_samples(flat(case.info), case.slices, scratch, case.store, CURRENT, reference)
+    SampleWork(flat(case.info), case.slices, scratch, case.store, CURRENT, reference).write()
     assert np.array_equal(case.store.samples, expected)
 
 
@@ -122,7 +122,9 @@ def test_intra_pictures_with_residual(seed: int) -> None:
         scratch = Scratch(case.mbs)
         for work in scratch.arrays:
             work.fill(85)
-        write_samples(flat(case.info), case.slices, scratch, case.store, CURRENT_OF_PICTURE, True)
+        SampleWork(
+            flat(case.info), case.slices, scratch, case.store, CURRENT_OF_PICTURE, True
+        ).write()
         assert np.array_equal(case.store.samples, expected)
 
 
@@ -136,13 +138,13 @@ def test_modes_without_their_neighbours_are_refused_after_all_samples_are_writte
         except errors.CLASSES["HYP-E-AVC-02"] as error:
             refused += 1
             with pytest.raises(errors.CLASSES["HYP-E-AVC-02"]) as caught:
-                write_samples(
+                SampleWork(
                     flat(case.info),
                     case.slices,
                     Scratch(case.mbs),
                     case.store,
                     CURRENT_OF_PICTURE,
                     True,
-                )
+                ).write()
             assert (caught.value.element, str(caught.value)) == (error.element, str(error))
     assert refused > 5
