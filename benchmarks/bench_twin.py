@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=1080, help="presented height")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    case = make_case(chosen.source, chosen.coded, 0, 0.0)
+    case = make_case(chosen.source, chosen.coded, 0, 0.0, presented=False)
     assert case.coded is not None
     picture = case.model.generate(case.start, case.q)
     recording = record_interval(case.coded.parameter_sets, case.coded.access_units, picture)

@@ -13,6 +13,7 @@ import itertools
 import json
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,17 @@ from refcodec.generator import bundled, load_model
 from refcodec.generator.model import find_model
 
 
-def make_case(source: Path, coded: Path, number: int, start: float, every: int = 1) -> FitCase:
+def make_case(
+    source: Path,
+    coded: Path,
+    number: int,
+    start: float,
+    every: int = 1,
+    *,
+    presented: bool = True,
+) -> FitCase:
     """Return segment `number` of a HYP file that was made of `source` from `start` seconds on, with every
-    `every`-th picture of the source.
+    `every`-th picture of the source, in presentation size or else in coded size.
 
     Raises the errors of reading either; ValueError when the segment has no generated keyframe.
     """
@@ -33,7 +42,7 @@ def make_case(source: Path, coded: Path, number: int, start: float, every: int =
     from refcodec.encoder.analysis import load_analyser
     from refcodec.encoder.media_source import MediaSource
     from refcodec.encoder.prompts import analysis_path, latents_of
-    from refcodec.encoder.resizing import CodedSize, to_grid
+    from refcodec.encoder.resizing import CodedSize, coded_size, to_grid
 
     reader = open_reader(coded)
     try:
@@ -47,29 +56,33 @@ def make_case(source: Path, coded: Path, number: int, start: float, every: int =
         raise ValueError(f"segment {number} has a coded keyframe")
     path, model = find_model(header.generator_id, bytes(header.model_digest))
     size = CodedSize(header.coded_width, header.coded_height)
+    shown = coded_size(header.presentation_width, header.presentation_height, Fraction(1))
+    presented = presented and shown != size
     q = keyframe.prompt_scale_index
     latents = latents_of(model, q, keyframe.prompt_data, size)
     before = sum(len(each.access_units) for each in segments[:number])
     count = len(segment.access_units)
     pictures = MediaSource(source, start=start, side_tracks=False).pictures()
     originals = {
-        index: to_grid(item.picture, size)
+        index: to_grid(item.picture, shown if presented else size)
         for index, item in enumerate(itertools.islice(pictures, before, before + count))
         if index % every == 0
     }
-    rate = header.tick_denominator / (header.tick_numerator * max(1, header.picture_duration))
+    rate = count / float(keyframe.segment_duration * header.tick)
     units = tuple(tuple(map(bytes, unit.nal_units)) for unit in segment.access_units)
     coded_pictures = CodedPictures(tuple(map(bytes, header.parameter_sets)), units)
     trade = load_analyser(analysis_path(path)).trade
-    return FitCase(model, q, trade.at(q), latents, originals, rate, coded_pictures)
+    sizes = ((size.width, size.height), (shown.width, shown.height)) if presented else None
+    return FitCase(model, q, trade.at(q), latents, originals, rate, coded_pictures, sizes)
 
 
 def run_case(case: FitCase, settings: FitSettings) -> dict[str, float]:
-    """Fit one round and return costs, bits, seconds and the memory that torch took."""
+    """Fit one round, as an encode does with these settings, and return costs, bits, seconds and the memory that torch
+    took."""
     import torch
 
-    from refcodec.fitting.distortion import distortion_of
     from refcodec.fitting.fit import FitState, fit
+    from refcodec.fitting.presented import compared_distortion
 
     torch.set_num_threads(settings.threads)
     cuda = settings.device.startswith("cuda")
@@ -83,7 +96,9 @@ def run_case(case: FitCase, settings: FitSettings) -> dict[str, float]:
         )
 
     begin = time.monotonic()
-    fitted = fit(case, settings, distortion_of(settings), progress)
+    if case.coded is not None:
+        settings = settings.for_interval(len(case.coded.access_units) / case.rate)
+    fitted = fit(case, settings, compared_distortion(settings, case.sizes), progress)
     seconds = time.monotonic() - begin
     return {
         "cost_before": fitted.cost_before,
@@ -109,6 +124,11 @@ def main() -> None:
     make.add_argument(
         "--every", type=int, default=1, help="keep every n-th picture, which can be targets"
     )
+    make.add_argument(
+        "--coded-size",
+        action="store_true",
+        help="pictures in coded size, not as they are presented",
+    )
     run = commands.add_parser("run", help="fit a case and say what it took")
     run.add_argument("case", type=Path)
     run.add_argument("--model", type=Path, help="model file; default: the bundled one")
@@ -122,9 +142,15 @@ def main() -> None:
     run.add_argument("--lpips", type=Path, nargs="*", default=(), help="files of weights of LPIPS")
     chosen = parser.parse_args()
     if chosen.command == "make":
-        make_case(chosen.source, chosen.coded, chosen.segment, chosen.start, chosen.every).save(
-            chosen.case
+        made = make_case(
+            chosen.source,
+            chosen.coded,
+            chosen.segment,
+            chosen.start,
+            chosen.every,
+            presented=not chosen.coded_size,
         )
+        made.save(chosen.case)
         return
     model = load_model(chosen.model) if chosen.model else bundled(1, None)
     case = load_case(chosen.case, model)

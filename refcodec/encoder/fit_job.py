@@ -98,19 +98,13 @@ def _compared(job: FitJob | MeasureJob) -> StoredPictures:
 
 def _distortion(job: FitJob | MeasureJob) -> Distortion:
     """Return the distortion of decodes to the pictures that they are compared with."""
-    from refcodec.fitting.distortion import distortion_of
-    from refcodec.fitting.presented import PresentedDistortion
+    from refcodec.fitting.presented import compared_distortion
 
-    distortion = distortion_of(job.settings)
     if job.presented is None:
-        return distortion
+        return compared_distortion(job.settings, None)
     coded, presented = job.pictures.size, job.presented.size
-    return PresentedDistortion(
-        distortion,
-        (coded.width, coded.height),
-        (presented.width, presented.height),
-        job.settings.device,
-    )
+    sizes = (coded.width, coded.height), (presented.width, presented.height)
+    return compared_distortion(job.settings, sizes)
 
 
 def coded_pictures(segment: CodedSegment) -> CodedPictures:

@@ -14,6 +14,9 @@ from refcodec.generator import GeneratorModel
 from refcodec.generator.prompt import Latents
 from refcodec.picture import Picture
 
+Size = tuple[int, int]
+"""Width and height in luma samples."""
+
 
 @dataclass(frozen=True)
 class CodedPictures:
@@ -31,7 +34,8 @@ class FitCase:
     q: prompt_scale_index; trade: bits per luma sample that a distortion of 1 is worth; start: latents that can be
     coded; originals: source pictures, as large as the distortion of the fit takes them (the macroblock grid), by their
     place in output order, that of the keyframe, 0, among them; rate: pictures a second; coded: the pictures that
-    follow, or None to fit the keyframe alone.
+    follow, or None to fit the keyframe alone; sizes: coded and presentation size, where the originals have the
+    latter, or None where they have the coded one.
     """
 
     model: GeneratorModel
@@ -41,6 +45,7 @@ class FitCase:
     originals: Mapping[int, Picture]
     rate: float
     coded: CodedPictures | None
+    sizes: tuple[Size, Size] | None = None
 
     @property
     def samples(self) -> int:
@@ -60,6 +65,8 @@ class FitCase:
             "rate": np.array(self.rate),
             "indices": np.array(sorted(self.originals), np.int64),
         }
+        if self.sizes is not None:
+            arrays["picture_sizes"] = np.array(self.sizes, np.int64)
         ordered = [self.originals[index] for index in sorted(self.originals)]
         for name in ("y", "u", "v"):
             arrays[name] = np.stack([getattr(picture, name) for picture in ordered])
@@ -90,7 +97,11 @@ def load_case(path: Path, model: GeneratorModel) -> FitCase:
         coded = CodedPictures(tuple(units[0]), tuple(tuple(unit) for unit in units[1:]))
     start = Latents(held["values"], held["hyper"])
     q, trade, rate = int(held["q"]), float(held["trade"]), float(held["rate"])
-    return FitCase(model, q, trade, start, originals, rate, coded)
+    sizes = None
+    if "picture_sizes" in held:
+        (width, height), (shown_width, shown_height) = held["picture_sizes"].tolist()
+        sizes = (width, height), (shown_width, shown_height)
+    return FitCase(model, q, trade, start, originals, rate, coded, sizes)
 
 
 def _split(whole: Any, sizes: Sequence[int]) -> list[Any]:

@@ -7,11 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refcodec.fitting.distortion import Distortion
+from refcodec.fitting.case import Size
+from refcodec.fitting.distortion import Distortion, distortion_of
+from refcodec.fitting.settings import FitSettings
 from refcodec.twin.planes import Planes
 from refcodec.twin.upscaling import UpscalerTwin
 
-Size = tuple[int, int]
+
+def compared_distortion(settings: FitSettings, sizes: tuple[Size, Size] | None) -> Distortion:
+    """Return the distortion of `settings`, of pictures as they are presented where `sizes`, coded and presented, are
+    given, else of pictures in their coded size."""
+    distortion = distortion_of(settings)
+    if sizes is None:
+        return distortion
+    return PresentedDistortion(distortion, *sizes, settings.device)
 
 
 class PresentedDistortion:

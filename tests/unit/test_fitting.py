@@ -39,6 +39,7 @@ from refcodec.fitting.fit import Round, fit  # noqa: E402
 from refcodec.fitting.following import spread, target_weights  # noqa: E402
 from refcodec.fitting.presented import PresentedDistortion  # noqa: E402
 from refcodec.twin.planes import Planes, planes_of  # noqa: E402
+from trainer.fit_case import make_case, run_case  # noqa: E402
 
 WIDTH, HEIGHT, COUNT, Q = 96, 64, 5, 20
 QUICK = FitSettings(steps=6, targets=3, sampled=2)
@@ -290,6 +291,28 @@ def test_encodes_with_fitted_prompts_decode(source: Path, tmp_path: Path) -> Non
     (note,) = [note for note in report.notes if "were fitted in " in note]
     assert "distance of the decode" in note
     assert any("prompt" in stage and "cost" in stage for stage in heard)
+
+
+@pytest.mark.parametrize("presented", [True, False])
+def test_cases_are_made_of_files_and_fitted_as_an_encode_does(
+    source: Path, tmp_path: Path, presented: bool
+) -> None:
+    coded = tmp_path / "half.hyp"
+    plain = SETTINGS.with_(fit=0, size=Fraction(1, 2), prompt_share=0.5)
+    encode(source, coded, plain)
+    made = make_case(source, coded, 0, 0.0, presented=presented)
+    made.save(tmp_path / "case.npz")
+    case = load_case(tmp_path / "case.npz", made.model)
+    assert case.sizes == made.sizes
+    assert case.rate == 25
+    small, large = (80, 48), (160, 96)
+    assert case.sizes == ((small, large) if presented else None)
+    assert sorted(case.originals) == list(range(12))
+    original = case.originals[0]
+    assert (original.width, original.height) == (large if presented else small)
+    found = run_case(case, dataclasses.replace(QUICK, steps=12))
+    assert found["steps"] == round(12 * (12 / 25 / 4) ** 0.5)
+    assert found["cost_after"] <= found["cost_before"]
 
 
 def test_an_interrupt_ends_the_steps_and_the_file_is_written(source: Path, tmp_path: Path) -> None:
