@@ -28,7 +28,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from demo import clip
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.decoder.substrate import BACKENDS
+from refcodec.decoder.backends import BACKENDS
 from refcodec.encoder import EncoderSettings, encode
 from refcodec.encoder.prompts import CORE_GENERATOR_ID
 from refcodec.generator import bundled

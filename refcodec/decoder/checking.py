@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from refcodec.container.source import Readable
+from refcodec.decoder.backends import BACKENDS
 from refcodec.decoder.decoding import DecodedPicture
 from refcodec.decoder.opening import decode_any
 from refcodec.decoder.report import DecodeReport
-from refcodec.decoder.substrate import BACKENDS
 from refcodec.generator import GeneratorModel
 from refcodec.picture import Picture
 

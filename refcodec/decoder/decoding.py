@@ -20,16 +20,11 @@ from refcodec.container import (
     open_reader,
 )
 from refcodec.container.source import Readable
+from refcodec.decoder.backends import BACKENDS, open_substrate, unknown_backend
 from refcodec.decoder.pipeline import Prefetch, ordered_map
 from refcodec.decoder.preparation import PreparedSegment, SequenceSetup
 from refcodec.decoder.report import DecodeReport
-from refcodec.decoder.substrate import (
-    BACKENDS,
-    CodedPicture,
-    Substrate,
-    open_substrate,
-    unknown_backend,
-)
+from refcodec.decoder.substrate import CodedPicture, Substrate
 from refcodec.generator import GeneratorModel
 from refcodec.picture import Picture
 from refcodec.restoration import Restorer

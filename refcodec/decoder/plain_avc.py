@@ -17,10 +17,10 @@ from refcodec.avc.access_units import NAL_IDR_SLICE, nal_unit_type
 from refcodec.avc.nal import configuration_units, length_prefixed_units, nal_units
 from refcodec.container import SequenceHeader, TrackHeader, TrackPackets
 from refcodec.container.report import DamageReport
+from refcodec.decoder.backends import open_stream
 from refcodec.decoder.decoding import DecodedPicture
 from refcodec.decoder.media import FULL_RANGE
 from refcodec.decoder.report import DecodeReport
-from refcodec.decoder.stream_backends import open_stream
 from refcodec.decoder.substrate import CodedPicture
 from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
 from refcodec.picture import Picture

@@ -1,17 +1,17 @@
-"""What stands for the H.264 decoder underneath: the interface of the backends, and their names."""
+"""What stands for the H.264 decoder underneath: the interfaces of the backends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from refcodec import errors
+from refcodec.avc.access_units import Buffer
+from refcodec.avc.loss import Loss
 from refcodec.avc.parameter_sets import ParameterSets
 from refcodec.decoder.preparation import PreparedSegment
 from refcodec.picture import Plane
-
-BACKENDS = ("libav", "numba")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +43,22 @@ class Substrate(Protocol):
         ...
 
 
-def open_substrate(backend: str, width: int, height: int, threads: int) -> Substrate:
-    """Return the decoder that `backend` names, for pictures of `width` x `height` samples.
+class StreamBackend(Protocol):
+    """Decodes one stream that is no HYP file. After an error it goes on with the next IDR picture; `losses` tell."""
 
-    Raises HYP-E-DEC-05 for an unknown one.
-    """
-    if backend == "libav":
-        from refcodec.decoder.libav_substrate import LibavSubstrate
+    losses: list[Loss]
 
-        return LibavSubstrate(width, height, threads)
-    if backend == "numba":
-        from refcodec.decoder.numba_substrate import NumbaSubstrate
+    def decode(self, nal_units: Sequence[Buffer], number: int) -> Iterator[CodedPicture]:
+        """Take access unit `number`; yield the pictures whose turn it is, in output order."""
+        ...
 
-        return NumbaSubstrate(width, height, threads)
-    raise unknown_backend(backend)
+    def flush(self) -> Iterator[CodedPicture]:
+        """Yield the remaining pictures."""
+        ...
 
-
-def unknown_backend(backend: str) -> errors.HypError:
-    """Return HYP-E-DEC-05."""
-    return errors.error(
-        "HYP-E-DEC-05", element="backend", value=backend, allowed=", ".join(BACKENDS)
-    )
+    def close(self) -> None:
+        """Free what the decoder holds."""
+        ...
 
 
 def check_size(number: int, planes: tuple[Plane, Plane, Plane], size: tuple[int, int]) -> None:

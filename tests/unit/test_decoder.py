@@ -34,9 +34,9 @@ from refcodec.container import (
     open_reader,
 )
 from refcodec.decoder import DecodedPicture, decode
+from refcodec.decoder.backends import BACKENDS
 from refcodec.decoder.pipeline import Prefetch
 from refcodec.decoder.sinks import picture_hashes, write
-from refcodec.decoder.substrate import BACKENDS
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 

@@ -17,7 +17,7 @@ from refcodec.avc.access_units import avc_configuration, to_avcc
 from refcodec.avc.nal import configuration_units, length_prefixed_units, nal_units
 from refcodec.cli.app import app
 from refcodec.decoder import check, decode_any
-from refcodec.decoder.substrate import BACKENDS
+from refcodec.decoder.backends import BACKENDS
 from refcodec.picture import Picture
 from tests.unit.avc_slice_streams import encode, moving_pictures
 

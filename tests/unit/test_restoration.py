@@ -21,7 +21,7 @@ from conformance.generators.random_restoration import random_network, write_rand
 from refcodec import errors
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.decoder.substrate import BACKENDS
+from refcodec.decoder.backends import BACKENDS
 from refcodec.encoder import EncoderSettings, encode
 from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.picture_store import StoredPictures
