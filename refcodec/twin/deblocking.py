@@ -21,6 +21,7 @@ from refcodec.avc.deblocking import filter_strengths
 from refcodec.avc.frame_store import Geometry
 from refcodec.avc.stream_decoder import PictureDetails
 from refcodec.twin import filter_kernels
+from refcodec.twin.components import BOTH
 from refcodec.twin.filter_weights import DECISIONS, TAPS, line_weights
 from refcodec.twin.host_planes import HostPlanes, device_planes, host_copy
 from refcodec.twin.planes import Mode, Planes
@@ -76,9 +77,17 @@ class FilterPlan:
         self.filter_into(planes, cases, decisions is not None, mode)
         return cases
 
-    def filter_into(self, planes: HostPlanes, cases: Decisions, given: bool, mode: Mode) -> None:
+    def filter_into(
+        self,
+        planes: HostPlanes,
+        cases: Decisions,
+        given: bool,
+        mode: Mode,
+        components: int = BOTH,
+    ) -> None:
         """Filter planes (pictures, H, W) in place and write the case of each line; `given`: `cases` has the
-        decisions. Otherwise it has been allocated for this plan, or is what a filtering by this plan left there."""
+        decisions. Otherwise it has been allocated for this plan, or is what a filtering by this plan left there.
+        components: LUMA, CHROMA or both."""
         info = self.details.info
         for number, (y, cb, cr) in enumerate(zip(*planes, strict=True)):
             filter_kernels.filter_picture(
@@ -95,10 +104,12 @@ class FilterPlan:
                 int(mode is Mode.EXACT),
                 cases.luma[number].reshape(-1),
                 cases.chroma[number].reshape(-1),
+                components,
             )
 
-    def transpose(self, gradients: HostPlanes, cases: Decisions) -> None:
-        """Make gradients of what `filter` made those of what it was given, in place."""
+    def transpose(self, gradients: HostPlanes, cases: Decisions, components: int = BOTH) -> None:
+        """Make gradients of what `filter` made those of what it was given, in place. components: LUMA, CHROMA or
+        both."""
         line = np.empty(TAPS, gradients[0].dtype)
         for number, (y, cb, cr) in enumerate(zip(*gradients, strict=True)):
             filter_kernels.return_picture(
@@ -112,6 +123,7 @@ class FilterPlan:
                 cases.chroma[number].reshape(-1),
                 line_weights(),
                 line,
+                components,
             )
 
 

@@ -19,6 +19,7 @@ from refcodec.avc.slice_table import (
     FILTER_OFFSET_A,
     FILTER_OFFSET_B,
 )
+from refcodec.twin.components import CHROMA, LUMA
 from refcodec.twin.filter_weights import (
     CLOSE,
     DECISIONS,
@@ -159,12 +160,12 @@ def _clip_index(x: int) -> int:
 @kernel
 def filter_picture(
     y: Any, cb: Any, cr: Any, width_mbs: int, mbs: int, strengths: Any, slice_table: Any,
-    parameters: Any, qp_y: Any, given: int, exact: int, luma: Any, chroma: Any,
+    parameters: Any, qp_y: Any, given: int, exact: int, luma: Any, chroma: Any, components: int,
 ) -> None:  # fmt: skip
     """(#avc.8.7) Filter all edges with a strength, and write the cases of their lines.
 
     given: 1 when `luma` and `chroma` hold the decisions, 0 when they are made from the samples and
-    both arrays are 0; exact: 1 to round and clip to 0..255
+    both arrays are 0; exact: 1 to round and clip to 0..255; components: LUMA, CHROMA or both
     """
     stride = 16 * width_mbs
     for mb in range(mbs):
@@ -183,6 +184,8 @@ def filter_picture(
             if edge == 0:
                 mb_p = mb - 1 if direction == VERTICAL else mb - width_mbs
             for component in range(3):
+                if components & (LUMA if component == 0 else CHROMA) == 0:
+                    continue
                 if component > 0 and edge & 1 != 0:
                     continue
                 qp_p, qp_q = load(qp_y, mb_p), load(qp_y, mb)
@@ -249,10 +252,10 @@ def _return_edge(
 @kernel
 def return_picture(
     y: Any, cb: Any, cr: Any, width_mbs: int, mbs: int, strengths: Any, luma: Any, chroma: Any,
-    weights: Any, line: Any,
+    weights: Any, line: Any, components: int,
 ) -> None:  # fmt: skip
     """The adjoint of `filter_picture`, of what it did by the cases it wrote: make gradients of its
-    results those of what it was given. line: (TAPS,), for work."""
+    results those of what it was given. line: (TAPS,), for work; components: LUMA, CHROMA or both."""
     stride = 16 * width_mbs
     half = stride >> 1
     for reverse in range(8 * mbs):
@@ -267,12 +270,13 @@ def return_picture(
         mb_y = mb // width_mbs
         mb_x = mb - mb_y * width_mbs
         direction, edge = number >> 2, number & 3
-        across, along = (1, stride) if direction == VERTICAL else (stride, 1)
-        _return_edge(
-            y, 16 * (mb_y * stride + mb_x) + 4 * edge * across, across, along, 16, luma,
-            LUMA_RECORD * mb + 16 * number, weights, line,
-        )  # fmt: skip
-        if edge & 1 != 0:
+        if components & LUMA != 0:
+            across, along = (1, stride) if direction == VERTICAL else (stride, 1)
+            _return_edge(
+                y, 16 * (mb_y * stride + mb_x) + 4 * edge * across, across, along, 16, luma,
+                LUMA_RECORD * mb + 16 * number, weights, line,
+            )  # fmt: skip
+        if components & CHROMA == 0 or edge & 1 != 0:
             continue
         across, along = (1, half) if direction == VERTICAL else (half, 1)
         at = 8 * (mb_y * half + mb_x) + 2 * edge * across

@@ -13,15 +13,22 @@ import numpy as np
 
 from refcodec.avc.compilation import inlined, kernel, load
 from refcodec.avc.side_information import LAST_INTRA
+from refcodec.twin.components import CHROMA, LUMA
 from refcodec.twin.interpolation import FIRST_LETTER, SECOND_LETTER, TWO_LETTERS, B, G, J
 
 REACH: Final = 5
 """Rows and columns that a prediction reads beyond its own."""
-WORK: Final = 2 * (16 + REACH) ** 2
-"""Elements of the scratch array."""
+_STRIDE: Final = 32
+"""Of padded rows in the scratch array."""
+_PADDED: Final = (16 + 2 * REACH) * _STRIDE
+_OWN: Final = 2 * _PADDED
+WORK: Final = _OWN + (16 + REACH) ** 2
+"""Elements of the scratch array: a block with REACH zeros around it, the same filtered down, and a block that reaches
+beyond a picture."""
 
 _BEFORE: Final = 2
-_TAPS = np.array([1, -5, 20, 20, -5, 1], np.float32)
+_FIVE = np.float32(5)
+_TWENTY = np.float32(20)
 _FIRST = np.ascontiguousarray(FIRST_LETTER.reshape(-1))
 _SECOND = np.ascontiguousarray(SECOND_LETTER.reshape(-1))
 _TWO = TWO_LETTERS.astype(np.int32)
@@ -44,31 +51,102 @@ def _add_rows(
 
 
 @inlined
+def _pad(source: Any, source_at: int, source_stride: int, work: Any, size: int) -> None:
+    """Put a square into the scratch array, with REACH zeros on all sides."""
+    for y in range(size + 2 * REACH):
+        for x in range(size + 2 * REACH):
+            work[np.uint64(y * _STRIDE + x)] = 0
+    for y in range(size):
+        row, read = (y + REACH) * _STRIDE + REACH, source_at + y * source_stride
+        for x in range(size):
+            work[np.uint64(row + x)] = source[np.uint64(read + x)]
+
+
+@inlined
+def _six(work: Any, at: int, step: int) -> Any:
+    """Return six elements from `at` on, weighted as (#avc.8.4.2.2.1) does; the weights are symmetric."""
+    ends = work[np.uint64(at)] + work[np.uint64(at + 5 * step)]
+    near = work[np.uint64(at + step)] + work[np.uint64(at + 4 * step)]
+    middle = work[np.uint64(at + 2 * step)] + work[np.uint64(at + 3 * step)]
+    return ends - _FIVE * near + _TWENTY * middle
+
+
+@inlined
+def _return_across(
+    work: Any, work_at: int, rows: int, size: int, weight: Any, target: Any, at: int, stride: int
+) -> None:
+    """Add what half samples between columns pass back to size + REACH columns; work_at: of the first padded row."""
+    for y in range(rows):
+        row, read = at + y * stride - _BEFORE, work_at + y * _STRIDE
+        for x in range(size + REACH):
+            target[np.uint64(row + x)] += weight * _six(work, read + x, 1)
+
+
+@inlined
+def _return_down(work: Any, size: int, weight: Any, target: Any, at: int, stride: int) -> None:
+    """Add what half samples between rows pass back to size + REACH rows."""
+    for y in range(size + REACH):
+        row, read = at + (y - _BEFORE) * stride, y * _STRIDE + REACH
+        for x in range(size):
+            target[np.uint64(row + x)] += weight * _six(work, read + x, _STRIDE)
+
+
+@inlined
+def _filter_down(work: Any, size: int) -> None:
+    """Filter the padded square down into the second part of the scratch array, with REACH zeros left and right."""
+    for y in range(size + REACH):
+        row, read = _PADDED + y * _STRIDE, y * _STRIDE + REACH
+        for x in range(REACH):
+            work[np.uint64(row + x)] = 0
+            work[np.uint64(row + REACH + size + x)] = 0
+        for x in range(size):
+            work[np.uint64(row + REACH + x)] = _six(work, read + x, _STRIDE)
+
+
+@inlined
 def _return_letter(
     gradient: Any, gradient_at: int, gradient_stride: int, size: int, weight: Any, letter: int,
     target: Any, at: int, stride: int, work: Any,
 ) -> None:  # fmt: skip
-    """(#avc.8.4.2.2.1) The adjoint of full samples G or of half samples b, h or j; at: of the first one's G."""
+    """(#avc.8.4.2.2.1) The adjoint of full samples G or of half samples b, h or j; at: of the first one's G. What is
+    half is padded in `work`."""
     if letter == G:
         _add_rows(gradient, gradient_at, gradient_stride, target, at, stride, size, size, weight)
-    elif letter != J:
-        step = 1 if letter == B else stride
-        for k in range(6):
-            _add_rows(
-                gradient, gradient_at, gradient_stride, target, at + (k - _BEFORE) * step, stride,
-                size, size, weight * _B_SCALE * _TAPS[k],
-            )  # fmt: skip
+    elif letter == B:
+        _return_across(work, REACH * _STRIDE, size, size, weight * _B_SCALE, target, at, stride)
+    elif letter == J:
+        _filter_down(work, size)
+        _return_across(
+            work,
+            _PADDED,
+            size + REACH,
+            size,
+            weight * _J_SCALE,
+            target,
+            at - _BEFORE * stride,
+            stride,
+        )
     else:
-        wide = size + REACH
-        for i in range(size * wide):
-            work[i] = 0
-        for k in range(6):
-            _add_rows(gradient, gradient_at, gradient_stride, work, k, wide, size, size, _TAPS[k])
-        for k in range(6):
-            _add_rows(
-                work, 0, wide, target, at + (k - _BEFORE) * stride - _BEFORE, stride, wide, size,
-                weight * _J_SCALE * _TAPS[k],
-            )  # fmt: skip
+        _return_down(work, size, weight * _B_SCALE, target, at, stride)
+
+
+@inlined
+def _return_sized(
+    gradient: Any, gradient_at: int, gradient_stride: int, size: int, weight: Any, fraction: int,
+    target: Any, at: int, stride: int, work: Any,
+) -> None:  # fmt: skip
+    """(#avc.8.4.2.2.1) The adjoint of a block of luma samples, of a size that is known where this is compiled."""
+    two = load(_TWO, fraction)
+    share = weight * _HALF if two != 0 else weight
+    if fraction != 0:
+        _pad(gradient, gradient_at, gradient_stride, work, size)
+    for number in range(1 + two):
+        table = _FIRST if number == 0 else _SECOND
+        letter = load(table, 3 * fraction)
+        place = at + load(table, 3 * fraction + 2) * stride + load(table, 3 * fraction + 1)
+        _return_letter(
+            gradient, gradient_at, gradient_stride, size, share, letter, target, place, stride, work
+        )
 
 
 @inlined
@@ -77,14 +155,17 @@ def _return_luma_samples(
     target: Any, at: int, stride: int, work: Any,
 ) -> None:  # fmt: skip
     """(#avc.8.4.2.2.1) The adjoint of a block of luma samples, all of whose samples are in `target`."""
-    two = load(_TWO, fraction)
-    share = weight * _HALF if two != 0 else weight
-    for number in range(1 + two):
-        table = _FIRST if number == 0 else _SECOND
-        letter = load(table, 3 * fraction)
-        place = at + load(table, 3 * fraction + 2) * stride + load(table, 3 * fraction + 1)
-        _return_letter(
-            gradient, gradient_at, gradient_stride, size, share, letter, target, place, stride, work
+    if size == 16:
+        _return_sized(
+            gradient, gradient_at, gradient_stride, 16, weight, fraction, target, at, stride, work
+        )
+    elif size == 8:
+        _return_sized(
+            gradient, gradient_at, gradient_stride, 8, weight, fraction, target, at, stride, work
+        )
+    else:
+        _return_sized(
+            gradient, gradient_at, gradient_stride, 4, weight, fraction, target, at, stride, work
         )
 
 
@@ -121,7 +202,7 @@ def _return_luma(
             work,
         )  # fmt: skip
         return
-    own = WORK >> 1
+    own = _OWN
     for i in range(side * side):
         work[own + i] = 0
     _return_luma_samples(
@@ -200,7 +281,8 @@ def _same_references(ref_idx: Any, mb: int) -> bool:
 def _return_block(
     y: Any, cb: Any, cr: Any, width: int, height: int, mb: int, block: int, size: int, x: int,
     top: int, slice_index: int, mv: Any, ref_idx: Any, ref_picture: Any, slots: Any,
-    target_y: Any, target_cb: Any, target_cr: Any, factors: Any, lists: int, work: Any,
+    target_y: Any, target_cb: Any, target_cr: Any, factors: Any, lists: int, components: int,
+    work: Any,
 ) -> None:  # fmt: skip
     """(#avc.8.4.2) The adjoint of `size` x `size` luma samples at (x, top) and of their chroma; block: the first
     4x4 block, in raster order of the macroblock."""
@@ -218,10 +300,13 @@ def _return_block(
             load(mv, 64 * mb + 32 * k + 2 * block),
             load(mv, 64 * mb + 32 * k + 2 * block + 1),
         )
-        _return_luma(
-            y, top * width + x, size, factors[row + k], (mv_x & 3) + 4 * (mv_y & 3), target_y,
-            slot * width * height, width, height, x + (mv_x >> 2), top + (mv_y >> 2), work,
-        )  # fmt: skip
+        if components & LUMA != 0:
+            _return_luma(
+                y, top * width + x, size, factors[row + k], (mv_x & 3) + 4 * (mv_y & 3), target_y,
+                slot * width * height, width, height, x + (mv_x >> 2), top + (mv_y >> 2), work,
+            )  # fmt: skip
+        if components & CHROMA == 0:
+            continue
         at, place = slot * half_width * half_height, (top >> 1) * half_width + (x >> 1)
         left, upper = (x >> 1) + (mv_x >> 3), (top >> 1) + (mv_y >> 3)
         _return_chroma(
@@ -238,13 +323,14 @@ def _return_block(
 def return_inter(
     y: Any, cb: Any, cr: Any, width_mbs: int, mbs: int, slice_table: Any, mb_types: Any, mv: Any,
     ref_idx: Any, ref_picture: Any, slots: Any, target_y: Any, target_cb: Any, target_cr: Any,
-    factors: Any, lists: int, work: Any,
+    factors: Any, lists: int, components: int, work: Any,
 ) -> None:  # fmt: skip
     """(#avc.8.4.2) Add to gradients of reference pictures what the inter macroblocks of a picture pass back, whose
     gradient is y, cb and cr.
 
     slots: int32, of each picture id, -1 for pictures without gradient; factors: float32, of the predictions from
-    the two lists, flat (slices, lists, lists, 3, 2), by ref_idx + 1 in both lists; work: float32 (WORK,)
+    the two lists, flat (slices, lists, lists, 3, 2), by ref_idx + 1 in both lists; components: LUMA, CHROMA or both;
+    work: float32 (WORK,)
     """
     width, height = 16 * width_mbs, 16 * (mbs // width_mbs)
     for mb in range(mbs):
@@ -266,5 +352,5 @@ def return_inter(
                 _return_block(
                     y, cb, cr, width, height, mb, block, part, 16 * mb_x + 4 * (block & 3),
                     16 * mb_y + 4 * (block >> 2), index, mv, ref_idx, ref_picture, slots, target_y,
-                    target_cb, target_cr, factors, lists, work,
+                    target_cb, target_cr, factors, lists, components, work,
                 )  # fmt: skip

@@ -22,6 +22,7 @@ from refcodec.avc.scans import LUMA_4X4_BLOCK
 from refcodec.avc.side_information import I_4X4, I_8X8, I_PCM, LAST_INTRA, LEVELS_PER_MB
 from refcodec.avc.slice_table import CONSTRAINED_INTRA_PRED
 from refcodec.avc.slice_table import FIELDS as SLICE_FIELDS
+from refcodec.twin.components import CHROMA, LUMA
 from refcodec.twin.intra_weights import CHROMA_8X8, LUMA_4X4, LUMA_8X8, LUMA_16X16, SIZES
 
 # Columns of the list of blocks
@@ -215,13 +216,16 @@ def _return_block(plane: Any, stride: int, blocks: Any, at: int, weights: Any, l
 
 @kernel
 def return_blocks(
-    y: Any, cb: Any, cr: Any, stride: int, blocks: Any, count: int, weights: Any, line: Any
-) -> None:
+    y: Any, cb: Any, cr: Any, stride: int, blocks: Any, count: int, weights: Any, line: Any,
+    components: int,
+) -> None:  # fmt: skip
     """The adjoint of `predict_blocks`: take gradients of what it writes, make them those of what it
-    reads."""
+    reads. components: LUMA, CHROMA or both."""
     for reverse in range(count):
         at = (count - 1 - reverse) * FIELDS
         component = load(blocks, at + COMPONENT)
+        if components & (LUMA if component == 0 else CHROMA) == 0:
+            continue
         if component == 0:
             _return_block(y, stride, blocks, at, weights, line)
         elif component == 1:

@@ -22,6 +22,7 @@ from refcodec.avc.reconstruction import reconstruct_intra_macroblocks, residual_
 from refcodec.avc.side_information import I_PCM, LAST_INTRA, LEVELS_PER_MB
 from refcodec.avc.stream_decoder import PictureDetails
 from refcodec.twin import intra_kernels
+from refcodec.twin.components import BOTH
 from refcodec.twin.host_planes import HostPlanes, device_planes, host_copy
 from refcodec.twin.intra_weights import KIND_PLACES, prediction_weights
 from refcodec.twin.planes import Mode, Planes
@@ -96,8 +97,8 @@ class IntraBlocks:
                 line,
             )
 
-    def transpose(self, gradients: HostPlanes) -> None:
-        """Make gradients of what `predict` writes those of what it reads."""
+    def transpose(self, gradients: HostPlanes, components: int = BOTH) -> None:
+        """Make gradients of what `predict` writes those of what it reads. components: LUMA, CHROMA or both."""
         line = np.empty(intra_kernels.MOST_COLUMNS, gradients[0].dtype)
         for y, cb, cr in zip(*gradients, strict=True):
             intra_kernels.return_blocks(
@@ -109,6 +110,7 @@ class IntraBlocks:
                 self.count,
                 prediction_weights(),
                 line,
+                components,
             )
 
 
