@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 from types import TracebackType
 from typing import TypeVar
 
@@ -45,7 +45,8 @@ class WorkerPool:
     def __init__(self, count: int) -> None:
         self._count = count
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        # The last one that was at work comes first: it has its libraries, models and memory at hand.
+        self._idle: LifoQueue[subprocess.Popen[bytes] | None] = LifoQueue()
         self._threads: ThreadPoolExecutor | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -248,6 +249,15 @@ def test_progress_moves_inside_a_segment(source: Path, tmp_path: Path) -> None:
 
     encode(source, tmp_path / "p.hyp", fast(quality=50, duration=0.7), look)
     assert len(set(seen)) > 10
+
+
+def test_jobs_go_to_a_worker_that_is_there() -> None:
+    """What a process has loaded serves the next job too, however many workers there may be."""
+    with WorkerPool(3) as pool:
+        # each worker leads a session
+        found = {leader for _ in range(4) for leader in pool.run(os.getsid, [0])}
+    assert len(found) == 1
+    assert found != {os.getsid(0)}
 
 
 def test_reports_of_workers_arrive() -> None:
