@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 import typer
 
+from refcodec.torch_devices import check_device
 from trainer.data import Pictures
 from trainer.settings import read_settings
 from trainer.train import Run
@@ -46,6 +47,7 @@ def train(
     start: Path | None = typer.Option(None, help="Weights to start a new run from."),
 ) -> None:
     """Train a generator; stop at any time, run again to resume."""
+    check_device(device, "--device")
     if threads:
         torch.set_num_threads(threads)
     data = Pictures(pictures, run.parent / "cache" / "train.rgb")

@@ -83,7 +83,9 @@ def run_case(case: FitCase, settings: FitSettings) -> dict[str, float]:
 
     from refcodec.fitting.fit import FitState, fit
     from refcodec.fitting.presented import compared_distortion
+    from refcodec.torch_devices import check_device
 
+    check_device(settings.device, "--device")
     torch.set_num_threads(settings.threads)
     cuda = settings.device.startswith("cuda")
     # inputs of convolutions have at most 11 bits, which TF32 holds

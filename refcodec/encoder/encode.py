@@ -177,10 +177,14 @@ def _refinement(
 
 
 def _fit(settings: EncoderSettings, use_generator: bool, notes: list[str]) -> FitSettings | None:
-    """Return how prompts are fitted; raises ExtraMissing where that was asked for and torch is absent."""
+    """Return how prompts are fitted; raises ExtraMissing where that was asked for and torch is absent, and
+    EncoderSettingInvalid where torch has no such device."""
     if not _wanted(settings.fit, "fitted", use_generator, notes):
         return None
     _need_torch("Fitting (--fit)", "fitting")
+    from refcodec.torch_devices import check_device
+
+    check_device(settings.fit_settings.device, "fit.device")
     wanted = replace(settings.fit_settings, steps=settings.fit)
     if not wanted.lpips:
         wanted = replace(wanted, lpips=_judges("fitted", notes))

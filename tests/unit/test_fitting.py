@@ -375,6 +375,19 @@ def test_fitting_without_torch_is_refused_with_the_command_that_installs_it(
     assert "pip install" in str(caught.value)
 
 
+@pytest.mark.parametrize("device", ["abacus", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_before_anything_else(
+    source: Path, tmp_path: Path, device: str
+) -> None:
+    heard: list[str] = []
+    settings = SETTINGS.with_(fit_settings=FitSettings(device=device))
+    with pytest.raises(errors.HypError) as caught:
+        encode(source, tmp_path / "none.hyp", settings, lambda *told: heard.append(told[2]))
+    assert caught.value.id == "HYP-E-OUT-03"
+    assert device in str(caught.value) and "cpu" in str(caught.value)
+    assert not heard and not list(tmp_path.iterdir())
+
+
 def test_coded_keyframes_leave_nothing_to_fit(source: Path, tmp_path: Path) -> None:
     report = encode(source, tmp_path / "coded.hyp", SETTINGS.with_(keyframes="coded"))
     assert any("Nothing was fitted" in note for note in report.notes)
