@@ -99,7 +99,7 @@ class WorkerPool:
                     tell()
 
                 with worker.listening(heard):
-                    result = function(argument)
+                    result = worker.call(function, argument)
                 heard(1.0)
                 yield result
             return

@@ -12,7 +12,12 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from refcodec import errors
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 LENGTH = struct.Struct("<Q")
 
@@ -57,6 +62,25 @@ def listening(listener: Callable[[float], None] | None) -> Iterator[None]:
         _Reporting.listener = before
 
 
+def call(function: Callable[[Argument], Result], argument: Argument) -> Result:
+    """Run a job in this process. Raises what it raises; HYP-E-OUT-05 where it lacks memory."""
+    try:
+        return function(argument)
+    except (MemoryError, RuntimeError) as problem:
+        if not _lacks_memory(problem):
+            raise
+        text = str(problem).partition("\n")[0]
+        raise errors.error("HYP-E-OUT-05", element="memory", detail=text) from problem
+
+
+def _lacks_memory(problem: Exception) -> bool:
+    """Return whether an exception says so; torch has one of its own for devices, and none for the host."""
+    if isinstance(problem, MemoryError) or "DefaultCPUAllocator" in str(problem):
+        return True
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(problem, torch.OutOfMemoryError)
+
+
 def main() -> None:
     """Serve calls (function, argument) with answers (succeeded, result or exception), and before an answer any
     number of reports (None, part)."""
@@ -70,7 +94,7 @@ def main() -> None:
             return
         try:
             with listening(lambda part: send(answers, (None, part))):
-                answer = (True, function(argument))
+                answer = (True, call(function, argument))
         except Exception as problem:
             answer = (False, problem)
         send(answers, answer)

@@ -260,6 +260,21 @@ def test_jobs_go_to_a_worker_that_is_there() -> None:
     assert found != {os.getsid(0)}
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_job_that_lacks_memory_says_so(workers: int, library: str) -> None:
+    zeros = pytest.importorskip(library).zeros
+    with WorkerPool(workers) as pool:
+        with pytest.raises(errors.CLASSES["HYP-E-OUT-05"], match=r"memory.*alloc"):
+            list(pool.run(zeros, [1 << 55]))
+        assert list(pool.run(os.getsid, [0]))  # the worker goes on
+
+
+def test_other_errors_of_jobs_stay_what_they_are() -> None:
+    with WorkerPool(1) as pool, pytest.raises(TypeError):
+        list(pool.run(np.zeros, ["so many"]))
+
+
 def test_reports_of_workers_arrive() -> None:
     told: list[float] = []
     with WorkerPool(2) as pool:
