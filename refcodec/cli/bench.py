@@ -11,7 +11,7 @@ import typer
 
 from refcodec import errors
 from refcodec.cli import values
-from refcodec.cli.files import check_input
+from refcodec.cli.files import check_input, make_folder
 from refcodec.cli.options import LpipsFolder
 from refcodec.cli.progress import Progress
 
@@ -90,11 +90,14 @@ def ablation(
     """
     for clip in clips:
         check_input(clip)
+    if lpips is not None and not lpips.exists():
+        check_input(lpips)
     rate, length = values.bit_rate(bitrate), values.seconds(duration, "--duration")
     coded = "auto" if size == "auto" else values.fraction(size, "--size")
 
     from refcodec.ablation import VARIANTS, Ablation, ClipResult, run_ablation
     from refcodec.ablation.writing import write_report
+    from refcodec.comparison.codecs import PEERS
     from refcodec.encoder import EncoderSettings
     from refcodec.fitting.settings import FitSettings
 
@@ -105,10 +108,17 @@ def ablation(
         size=coded,  # type: ignore[arg-type]  # checked by the settings
         fit_settings=FitSettings(rounds=rounds, device=device, seed=seed),
     )
+    # What cannot be is refused now, not when hours of encodes are done.
+    letters = "".join(each.label[0] for each in VARIANTS)
+    if not variants or set(variants) - set(letters):
+        raise errors.error("HYP-E-CLI-03", element="--variants", value=variants, allowed=letters)
     wanted = [each for each in VARIANTS if each.label[0] in variants]
-    if not wanted:
-        raise errors.error("HYP-E-CLI-03", element="--variants", value=variants, allowed="abcd")
     chosen = () if peers == "none" else tuple(peers.split(","))
+    if unknown := set(chosen) - set(PEERS):
+        allowed = ", ".join((*PEERS, "none"))
+        raise errors.error(
+            "HYP-E-CLI-03", element="--peers", value=", ".join(sorted(unknown)), allowed=allowed
+        )
     plan = Ablation(rate, float(length), fit, settings, chosen, every, lpips)
     command = _command()
     found: list[ClipResult] = []
@@ -118,7 +128,7 @@ def ablation(
         found.append(result)
         write_report(found, plan, out, command, close_ups=close_ups)
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with Progress("Ablation", enabled=not quiet) as progress:
         run_ablation(clips, plan, variants=wanted, cache=cache, progress=progress.update, done=done)
     print(out / "ablation.md")
@@ -175,7 +185,7 @@ def settings(
     command = _command()
 
     def done(found: list[SearchRound]) -> None:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         write_search(found, plan, out, command)
 
     with Progress("Settings", enabled=not quiet) as progress:

@@ -46,3 +46,11 @@ def check_output(path: Path, *inputs: Path, standard: bool = False) -> None:
     for other in inputs:
         if path.exists() and other.exists() and path.samefile(other):
             raise errors.error("HYP-E-CLI-05", source=str(path))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where it is not there yet. Raises HYP-E-CLI-02."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise errors.error("HYP-E-CLI-02", source=str(path), detail=str(problem)) from problem

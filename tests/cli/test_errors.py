@@ -188,6 +188,33 @@ def test_a_search_for_settings_refuses_before_it_encodes(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--variants", "ax"),
+        ("--peers", "x264,av2"),
+        ("--lpips", "no such folder"),
+        ("--device", "abacus"),
+        ("--out", "taken"),
+    ],
+)
+def test_an_ablation_refuses_before_it_encodes(
+    hyp: Hyp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, str]
+) -> None:
+    source = tmp_path / "source.mkv"
+    write_video(source)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_bytes(b"")
+    before = set(tmp_path.iterdir())
+    common = ("--cache", tmp_path / "cache", "--quiet")
+    options = ("--out", tmp_path / "out") if wrong[0] != "--out" else ()
+    result = hyp("bench", "ablation", source, *common, *options, "--variants", "b", *wrong)
+    assert result.exit_code == 2, result.stderr
+    assert "error HYP-E-" in result.stderr and wrong[1].rpartition(",")[2] in result.stderr
+    assert not list(tmp_path.rglob("*.hyp"))
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / "out", tmp_path / "cache"}
+
+
 def test_generators_are_named_or_are_files(
     hyp: Hyp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
