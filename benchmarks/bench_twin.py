@@ -27,7 +27,7 @@ from refcodec.twin.keyframe import KeyframeTwin
 from refcodec.twin.planes import Planes, planes_of
 from refcodec.twin.recording import Recording, decode_again, record_interval
 from refcodec.twin.sequence import SequenceTwin
-from trainer.fit_case import make_case
+from trainer.fit import make_case
 
 
 class Clock:

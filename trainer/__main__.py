@@ -127,6 +127,57 @@ def _line(name: str, ours: Score, peers: list[Score]) -> str:
     return f"| {name} | {ours.bits_per_pixel:.4f} | {' | '.join(cells)} |"
 
 
+@app.command("fit-case")
+def fit_case(
+    source: Path = typer.Argument(help="The video that the file was made of."),
+    coded: Path = typer.Argument(help="HYP file with generated keyframes."),
+    case: Path = typer.Argument(help="Case to write (npz)."),
+    segment: int = typer.Option(0, help="Which segment of the file.", min=0),
+    start: float = typer.Option(
+        0.0, help="Where in the source the file begins, in seconds.", min=0
+    ),
+    every: int = typer.Option(1, help="Keep every n-th picture; these can be targets.", min=1),
+    coded_size: bool = typer.Option(
+        False, help="Pictures in coded size, in place of those that are presented."
+    ),
+) -> None:
+    """Store a segment of a HYP file and its source as a case that can be fitted elsewhere."""
+    from trainer.fit import make_case
+
+    make_case(source, coded, segment, start, every, presented=not coded_size).save(case)
+
+
+@app.command()
+def fit(
+    case: Path = typer.Argument(help="Case that fit-case made."),
+    model: Path | None = typer.Option(None, help="Model file; without it the one that ships."),
+    lpips: Path | None = typer.Option(
+        None,
+        help="Folder of LPIPS weights; where none are found the encoder's own measure judges. "
+        "[default: HYP_LPIPS, then ../shared/data/lpips]",
+    ),
+    steps: int = typer.Option(30, help="Steps of the round, of an interval of 4 s or more.", min=1),
+    option: list[str] = typer.Option(
+        [], metavar="NAME=VALUE", help="As hyp encode --fit-option, several times."
+    ),
+    device: str = typer.Option("cpu", help="cpu or cuda."),
+) -> None:
+    """Fit one round of a case and print costs, bits, seconds and memory."""
+    from dataclasses import replace
+
+    from refcodec.fitting.case import load_case
+    from refcodec.fitting.settings import FitSettings
+    from refcodec.generator import bundled, load_model
+    from refcodec.metrics.lpips_weights import find_judges
+    from trainer.fit import run_case
+
+    settings = FitSettings(device=device).with_options(option, "--option")
+    settings = replace(settings, steps=steps, lpips=find_judges(lpips))
+    generator = load_model(model) if model else bundled(1, None)
+    for name, value in run_case(load_case(case, generator), settings).items():
+        print(f"{name} {value:.6g}")
+
+
 @app.command()
 def onnx(
     folder: Path = typer.Argument(help="Folder for hyper.onnx, context_a.onnx, ... stage2.onnx."),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refcodec import errors
 from refcodec.cli import values
 from refcodec.cli.files import check_input, check_output
 from refcodec.cli.progress import Progress
@@ -17,7 +16,6 @@ from refcodec.wording import counted
 
 if TYPE_CHECKING:
     from refcodec.encoder import EncodeReport
-    from refcodec.fitting.settings import FitSettings
 
 
 def encode(
@@ -135,7 +133,9 @@ def encode(
 
     from refcodec.encoder import EncoderSettings
     from refcodec.encoder import encode as run
+    from refcodec.fitting.settings import FitSettings
 
+    fitting = FitSettings(device=fit_device).with_options(fit_option or [], "--fit-option")
     settings = EncoderSettings(
         bitrate=200_000 if rate is None and quality is None else rate,
         quality=quality,
@@ -148,7 +148,7 @@ def encode(
         refine=refine,
         fit=fit,
         restoration=gain,  # type: ignore[arg-type]  # checked by the settings
-        fit_settings=_fit_settings(fit_option or [], fit_device),
+        fit_settings=fitting,
         side_tracks=side_tracks,
         start=float(begin),
         duration=None if length is None else float(length),
@@ -171,31 +171,6 @@ def _model_file(model: Path) -> Path:
         return ships
     check_input(model)
     return model
-
-
-def _fit_settings(options: list[str], device: str) -> FitSettings:
-    """Return the settings of a fit. Raises HYP-E-CLI-03 for an option that is none, HYP-E-OUT-03 for its value."""
-    from refcodec.fitting.settings import FitSettings
-
-    default = FitSettings()
-    known = {
-        field.name: type(getattr(default, field.name))
-        for field in dataclasses.fields(default)
-        if isinstance(getattr(default, field.name), int | float) and field.name != "steps"
-    }
-    changes: dict[str, float] = {}
-    for option in options:
-        name, _, value = option.partition("=")
-        try:
-            changes[name] = known[name](value)
-        except (KeyError, ValueError) as problem:
-            raise errors.error(
-                "HYP-E-CLI-03",
-                element="--fit-option",
-                value=option,
-                allowed=f"NAME=VALUE, NAME one of {', '.join(known)}",
-            ) from problem
-    return dataclasses.replace(default, device=device, **changes)  # type: ignore[arg-type]
 
 
 def _lines(report: EncodeReport) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from refcodec import errors
 
@@ -67,6 +69,28 @@ class FitSettings:
     def takes_turns(self) -> bool:
         """Whether there are several judges, one of which judges a picture in a step."""
         return self.turns > 0 and len(self.lpips) > 1
+
+    def with_options(self, options: Sequence[str], element: str) -> FitSettings:
+        """Return the settings with some changed, each "name=value", but for `steps` and what is no number. Raises
+        HYP-E-CLI-03, with `element` as the option, for text of another form and HYP-E-OUT-03 for its value."""
+        known = {
+            each.name: type(getattr(self, each.name))
+            for each in fields(self)
+            if isinstance(getattr(self, each.name), int | float) and each.name != "steps"
+        }
+        changes: dict[str, Any] = {}
+        for option in options:
+            name, _, value = option.partition("=")
+            try:
+                changes[name] = known[name](value)
+            except (KeyError, ValueError) as problem:
+                raise errors.error(
+                    "HYP-E-CLI-03",
+                    element=element,
+                    value=option,
+                    allowed=f"NAME=VALUE, NAME one of {', '.join(known)}",
+                ) from problem
+        return replace(self, **changes)
 
     def for_interval(self, seconds: float) -> FitSettings:
         """Return the settings for an interval of so many seconds: steps, targets and pictures of a step by the square

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from refcodec import errors
 from refcodec.decoder import decode
@@ -39,7 +40,8 @@ from refcodec.fitting.fit import Round, fit  # noqa: E402
 from refcodec.fitting.following import spread, target_weights  # noqa: E402
 from refcodec.fitting.presented import PresentedDistortion  # noqa: E402
 from refcodec.twin.planes import Planes, planes_of  # noqa: E402
-from trainer.fit_case import make_case, run_case  # noqa: E402
+from trainer.__main__ import app as trainer_app  # noqa: E402
+from trainer.fit import make_case, run_case  # noqa: E402
 
 WIDTH, HEIGHT, COUNT, Q = 96, 64, 5, 20
 QUICK = FitSettings(steps=6, targets=3, sampled=2)
@@ -313,6 +315,26 @@ def test_cases_are_made_of_files_and_fitted_as_an_encode_does(
     found = run_case(case, dataclasses.replace(QUICK, steps=12))
     assert found["steps"] == round(12 * (12 / 25 / 4) ** 0.5)
     assert found["cost_after"] <= found["cost_before"]
+    with pytest.raises(errors.CLASSES["HYP-E-CLI-03"], match="segment = 1"):
+        make_case(source, coded, 1, 0.0)
+
+
+def test_hyp_train_stores_cases_and_fits_them(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYP_LPIPS", str(tmp_path))
+    judges(tmp_path)
+    coded, case = tmp_path / "half.hyp", tmp_path / "case.npz"
+    encode(source, coded, SETTINGS.with_(fit=0, size=Fraction(1, 2), prompt_share=0.5))
+    run = CliRunner().invoke
+    assert run(trainer_app, ["fit-case", str(source), str(coded), str(case)]).exit_code == 0
+    fitted = run(trainer_app, ["fit", str(case), "--steps", "6", "--option", "targets=2"])
+    assert fitted.exit_code == 0, fitted.output
+    values = dict(line.split() for line in fitted.output.splitlines() if "step " not in line)
+    assert float(values["cost_after"]) <= float(values["cost_before"])
+    assert float(values["steps"]) == 2  # of an interval of 0.48 s
+    refused = run(trainer_app, ["fit", str(case), "--option", "patience=2"])
+    assert isinstance(refused.exception, errors.HypError)
 
 
 def test_an_interrupt_ends_the_steps_and_the_file_is_written(source: Path, tmp_path: Path) -> None:
