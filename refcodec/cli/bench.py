@@ -33,7 +33,13 @@ Duration = Annotated[str, typer.Option(help="Take this much of each clip.")]
 Effort = Annotated[
     str, typer.Option("--preset", help="Effort of the encoder: fast, medium or slow.")
 ]
-Every = Annotated[int | None, typer.Option(help="Take LPIPS on every n-th picture.", min=1)]
+Every = Annotated[
+    int | None,
+    typer.Option(
+        help="Take LPIPS on every n-th picture: an odd number, as codecs favour every second, fourth or eighth one.",
+        min=1,
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps what is done. [default: in the user's cache]"),

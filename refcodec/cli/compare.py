@@ -42,7 +42,12 @@ def compare(
         ),
     ] = None,
     every: Annotated[
-        int | None, typer.Option(help="Take costly measures on every n-th picture.", min=1)
+        int | None,
+        typer.Option(
+            help="Take costly measures on every n-th picture: an odd number, as codecs favour every second, fourth "
+            "or eighth one.",
+            min=1,
+        ),
     ] = None,
     rungs: Annotated[
         str | None,

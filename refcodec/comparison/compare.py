@@ -67,8 +67,8 @@ def compare(
     `peers`: ids of `codecs.PEERS`, encoded now (or taken from `cache`) at `bitrate` bit/s, every
     byte of the file counted; by default the rate of the first candidate, side tracks not counted.
     `metrics`: ids of `measures.MEASURES`; by default all that can be taken. `every`: take the
-    measures that are not taken on all pictures on every n-th (1: all); by default each has its
-    stride. `rungs`: sizes that peers may choose. `instants`: how many the report shows. `model`:
+    measures that are not taken on all pictures on every n-th (1: all), best an odd number; by
+    default each has its stride. `rungs`: sizes that peers may choose. `instants`: how many the report shows. `model`:
     the generator of HYP files, by default the installed one that the file names. `progress(done,
     total, stage)` is called often.
 
@@ -85,6 +85,12 @@ def compare(
     progress(0, None, "reading the source")
     nets, notes = _nets(metrics, lpips_path, clip)
     strides = _strides(metrics, every, nets, clip)
+    sampled = [MEASURES[name].label for name, stride in strides.items() if stride > 1]
+    if every is not None and every % 2 == 0 and sampled:
+        notes.append(
+            f"{' and '.join(sampled)} on every {every} pictures: an even stride meets more of those that codecs give "
+            "more bits to than of the others. An odd one tells more (docs/decisions/0009)."
+        )
 
     labels = candidate_labels(paths)
     results: list[Entry] = []

@@ -359,6 +359,14 @@ def test_labels_are_unique(folder: Path, source: Path) -> None:
     assert result.results[0].kind == "file"
 
 
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_an_even_stride_is_said_to_be_one(source: Path, every: int) -> None:
+    result = compare(
+        source, [source], peers=(), metrics=("psnr_y", "ms_ssim"), every=every, instants=0
+    )
+    assert any("even stride" in note for note in result.notes) == (every == 2)
+
+
 def test_lpips_absent_is_said(folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from refcodec.metrics import lpips_weights
 
