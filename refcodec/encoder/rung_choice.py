@@ -36,6 +36,10 @@ _NEAR = 1.15
 """Distance of a choice, times that of the best one, up to which it may be the better one."""
 _OVER_RATE = 1.1
 """Bits of the cheapest trial, of those allowed, from which a rung counts as out of reach."""
+_UNDER_RATE = 0.8
+"""Bits of the dearest trial, of those allowed, up to which another one is made."""
+_WIDE = 2.5
+"""Bits of the trial above those allowed, times the ones of the trial below, from which one between is made."""
 
 DEFAULT_PROMPT_SHARE = 0.29
 """Where nothing is tried."""
@@ -166,12 +170,19 @@ class RungTrials:
         """Return rate factors for segments whose trials lie too far from the allowed bits for a straight line."""
         further: dict[int, tuple[float, ...]] = {}
         for number, known in points.items():
-            ratios = [point.bits / self._bits(number) for point in known]
-            if min(ratios) > _OVER_RATE or max(ratios) < 0.8:
+            if _far([point.bits / self._bits(number) for point in known]):
                 crf = clamped(crf_at(known, self._bits(number)))
                 if all(abs(crf - point.crf) > 0.5 for point in known):
                     further[number] = (crf,)
         return further
+
+
+def _far(ratios: Sequence[float]) -> bool:
+    """Return whether trials with these parts of the allowed bits say too little of it."""
+    if min(ratios) > _OVER_RATE or max(ratios) < _UNDER_RATE:
+        return True
+    above, below = [r for r in ratios if r >= 1], [r for r in ratios if r < 1]
+    return bool(above and below) and min(above) > _WIDE * max(below)
 
 
 def climb(sizes: list[Fraction], start: Fraction, trials: Trials) -> RungChoice:

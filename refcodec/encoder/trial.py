@@ -110,22 +110,36 @@ def _distance(packets: list[Any], hidden: int, job: TrialJob, reference: list[Se
     return total / len(reference)
 
 
+def _around(points: Sequence[TrialPoint], goal: float) -> list[TrialPoint]:
+    """Return the points whose line tells of a number of bits, 2 ** goal: the nearest with fewer and the nearest with
+    more, or else the two nearest ones. The nearest is the first. Two points on one side may have nearly the same bits,
+    at rate factors where x264 cannot save any: their line leads anywhere."""
+
+    def off(point: TrialPoint) -> float:
+        return math.log2(point.bits) - goal
+
+    near = sorted(points, key=lambda point: abs(off(point)))
+    beyond = [point for point in near if (off(point) > 0) != (off(near[0]) > 0)]
+    return [near[0], beyond[0]] if beyond else near[:2]
+
+
 def distance_at(points: Sequence[TrialPoint], bits: float) -> float:
-    """Return the distance at a number of bits, on the line through the two nearest points in log2(bits)."""
+    """Return the distance at a number of bits, on the line through two points around it in log2(bits); beyond all
+    points it is half of the nearest one's at least."""
     goal = math.log2(bits)
-    near = sorted(points, key=lambda point: abs(math.log2(point.bits) - goal))[:2]
+    near = _around(points, goal)
     a = near[0]
     if len(near) < 2 or near[0].bits == near[1].bits:
         return a.distance
     b = near[1]
     slope = (b.distance - a.distance) / (math.log2(b.bits) - math.log2(a.bits))
-    return a.distance + min(0.0, slope) * (goal - math.log2(a.bits))
+    return max(a.distance / 2, a.distance + min(0.0, slope) * (goal - math.log2(a.bits)))
 
 
 def crf_at(points: Sequence[TrialPoint], bits: float) -> float:
     """Return the rate factor that should give a number of bits, by the same line."""
     goal = math.log2(bits)
-    near = sorted(points, key=lambda point: abs(math.log2(point.bits) - goal))[:2]
+    near = _around(points, goal)
     a = near[0]
     slope = -0.15
     if len(near) == 2 and near[1].crf != a.crf:

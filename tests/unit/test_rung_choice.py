@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.media_source import ColourDescription
@@ -15,7 +17,14 @@ from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.rate_control import CrfGuess
 from refcodec.encoder.resizing import coded_size
 from refcodec.encoder.rung_choice import RungTrials
-from refcodec.encoder.trial import TrialJob, TrialPoint, run_preparation_job, run_trial_job
+from refcodec.encoder.trial import (
+    TrialJob,
+    TrialPoint,
+    crf_at,
+    distance_at,
+    run_preparation_job,
+    run_trial_job,
+)
 
 SIZE = coded_size(64, 64, Fraction(1))
 
@@ -65,3 +74,49 @@ def test_points_do_not_depend_on_the_workers(segments: int, workers: int) -> Non
     assert [function for function, _ in pool.calls[: len(prepared)]] == [
         run_preparation_job for _ in prepared
     ]
+
+
+def points(*made: tuple[float, float, float]) -> list[TrialPoint]:
+    return [TrialPoint(crf, bits, distance) for crf, bits, distance in made]
+
+
+SATURATED = points((44.75, 0.666, 0.1517), (48.75, 0.63, 0.1986), (33.01, 1.939, 0.0895))
+"""Of a real trial: where x264 can save no more bits, two rate factors have nearly the same."""
+
+
+def test_bits_between_trials_are_read_between_them() -> None:
+    assert 0.0895 < distance_at(SATURATED, 1.0) < 0.1517
+    assert 33.01 < crf_at(SATURATED, 1.0) < 44.75
+
+
+@given(
+    st.lists(
+        st.builds(TrialPoint, st.floats(4, 51), st.floats(0.1, 10), st.floats(0.01, 0.5)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.floats(0.05, 20),
+)
+def test_a_distance_is_never_less_than_half_of_a_measured_one(
+    made: list[TrialPoint], bits: float
+) -> None:
+    found = distance_at(made, bits)
+    assert found >= min(point.distance for point in made) / 2
+    if any(p.bits <= bits for p in made) and any(p.bits >= bits for p in made):
+        least = min(point.distance for point in made)
+        most = max(point.distance for point in made)
+        assert least * (1 - 1e-9) <= found <= most * (1 + 1e-9)
+
+
+def test_a_wide_gap_is_tried_once_more() -> None:
+    class Saturating(Pool):
+        def run(self, function: Callable[..., Any], jobs: Iterable[TrialJob]) -> Iterator[Any]:
+            for job in jobs:
+                self.calls.append((function, job))
+                bits = {c: 4e3 * (0.6 + (2 if c < 30 else 0)) for c in job.crfs}
+                yield [TrialPoint(c, bits[c], c / 100) for c in job.crfs]
+
+    pool = Saturating(1)
+    trials(pool, 1).measure(Fraction(1))
+    tried = sorted(crf for _, job in pool.calls for crf in job.crfs)
+    assert len(tried) > 3 and tried[0] < 30 < tried[-1]
