@@ -103,7 +103,7 @@ def ablation(
 
     from refcodec.ablation import VARIANTS, Ablation, ClipResult, run_ablation
     from refcodec.ablation.writing import write_report
-    from refcodec.comparison.codecs import PEERS
+    from refcodec.comparison.codecs import check_peers
     from refcodec.encoder import EncoderSettings
     from refcodec.fitting.settings import FitSettings
 
@@ -120,11 +120,7 @@ def ablation(
         raise errors.error("HYP-E-CLI-03", element="--variants", value=variants, allowed=letters)
     wanted = [each for each in VARIANTS if each.label[0] in variants]
     chosen = () if peers == "none" else tuple(peers.split(","))
-    if unknown := set(chosen) - set(PEERS):
-        allowed = ", ".join((*PEERS, "none"))
-        raise errors.error(
-            "HYP-E-CLI-03", element="--peers", value=", ".join(sorted(unknown)), allowed=allowed
-        )
+    check_peers(chosen)
     plan = Ablation(rate, float(length), fit, settings, chosen, every, lpips)
     command = _command()
     found: list[ClipResult] = []

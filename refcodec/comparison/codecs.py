@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
+
+from refcodec import errors
 
 
 @dataclass(frozen=True)
@@ -93,3 +96,12 @@ PEERS: dict[str, PeerCodec] = {
     )
 }  # fmt: skip
 """The peers by id, in the order in which reports show them."""
+
+
+def check_peers(peers: Sequence[str]) -> None:
+    """Raise HYP-E-CLI-03 for an id that is none of PEERS."""
+    for peer in peers:
+        if peer not in PEERS:
+            raise errors.error(
+                "HYP-E-CLI-03", element="peers", value=peer, allowed=", ".join(PEERS)
+            )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec import errors
-from refcodec.comparison.codecs import PEERS
+from refcodec.comparison.codecs import PEERS, check_peers
 from refcodec.comparison.crops import CropFinder
 from refcodec.comparison.encoding import default_cache
 from refcodec.comparison.entries import Entry, candidate_entry, candidate_labels, peer_entry
@@ -266,9 +266,7 @@ def _check(
     def refuse(element: str, value: object, allowed: str) -> None:
         raise errors.error("HYP-E-CLI-03", element=element, value=value, allowed=allowed)
 
-    for peer in peers:
-        if peer not in PEERS:
-            refuse("peers", peer, ", ".join(PEERS))
+    check_peers(peers)
     for name in metrics or ():
         if name not in MEASURES:
             refuse("metrics", name, ", ".join(MEASURES))

@@ -100,10 +100,10 @@ def _distortion(job: FitJob | MeasureJob) -> Distortion:
     """Return the distortion of decodes to the pictures that they are compared with."""
     from refcodec.fitting.presented import compared_distortion
 
-    if job.presented is None:
-        return compared_distortion(job.settings, None)
-    coded, presented = job.pictures.size, job.presented.size
-    sizes = (coded.width, coded.height), (presented.width, presented.height)
+    sizes = None
+    if job.presented is not None:
+        coded, presented = job.pictures.size, job.presented.size
+        sizes = (coded.width, coded.height), (presented.width, presented.height)
     return compared_distortion(job.settings, sizes)
 
 
