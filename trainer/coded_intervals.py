@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
-from refcodec.encoder.media_source import ColourDescription
-from refcodec.encoder.resizing import CodedSize, frame_to_picture
+from refcodec.encoder.resizing import CodedSize
+from refcodec.media import ColourDescription
+from refcodec.media.frames import frame_to_picture
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 from trainer.data import Pictures

@@ -33,9 +33,9 @@ def make_case(
     """
     from refcodec.container import Segment, open_reader
     from refcodec.encoder.analysis import load_analyser
-    from refcodec.encoder.media_source import MediaSource
     from refcodec.encoder.prompts import analysis_path, latents_of
     from refcodec.encoder.resizing import CodedSize, coded_size, to_grid
+    from refcodec.media import MediaSource
 
     reader = open_reader(coded)
     try:

@@ -25,16 +25,15 @@ from refcodec.comparison.video import (
     Clip,
     Video,
     file_digest,
-    frame_rate,
     is_hyp,
-    open_media,
-    read_pictures,
 )
 from refcodec.generator import GeneratorModel
+from refcodec.media import MediaSource
 from refcodec.metrics.colour import planes_to_rgb, to_8bit
 from refcodec.metrics.lpips import Lpips, lpips
 from refcodec.metrics.lpips_layers import MINIMUM_SIZE
 from refcodec.metrics.lpips_weights import ABSENT
+from refcodec.nominal_rate import DEFAULT_RATE
 from refcodec.picture import Picture
 
 RATE_TOLERANCE = 0.02
@@ -170,21 +169,14 @@ def _observed(strides: Mapping[str, int], count: int) -> int:
 
 
 def _clip(path: Path, start: float, duration: float | None, limit: int | None) -> Clip:
-    with open_media(path) as container:
-        rate = frame_rate(container.streams.video[0])
+    source = MediaSource(path, start=start, side_tracks=False)
+    rate = source.description.nominal_rate or DEFAULT_RATE
     wanted = None if duration is None else max(1, round(Fraction(duration) * rate))
     bounds = [bound for bound in (wanted, limit) if bound is not None]
     most = min(bounds) if bounds else None
-    size: tuple[int, int] | None = None
-    number = 0
-    for timed in read_pictures(path, start):
-        if number == most:
-            break
-        size = size or (timed.picture.width, timed.picture.height)
-        number += 1
-    if size is None:
-        raise errors.error("HYP-E-IN-05", source=str(path))
-    return Clip(path, start, number, size[0], size[1], rate, file_digest(path))
+    number = sum(1 for _ in source.pictures(most))
+    size = source.description.width, source.description.height
+    return Clip(path, start, number, *size, rate, file_digest(path))
 
 
 def _nets(

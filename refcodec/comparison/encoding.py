@@ -14,9 +14,10 @@ from pathlib import Path
 import av
 
 from refcodec.comparison.codecs import PeerCodec
-from refcodec.comparison.frames import scaled, to_frame
+from refcodec.comparison.frames import scaled
 from refcodec.comparison.scheduling import scheduling_kept
 from refcodec.comparison.video import Clip
+from refcodec.media.frames import picture_to_frame
 
 THREADS = 2
 
@@ -81,7 +82,7 @@ def _write(
         stream.bit_rate = 0
         stream.codec_context.thread_count = THREADS
         for index, timed in enumerate(clip.pictures()):
-            frame = scaled(to_frame(timed.picture), width, height)
+            frame = scaled(picture_to_frame(timed.picture), width, height)
             frame.pts = index
             frame.time_base = 1 / clip.rate
             container.mux(stream.encode(frame))

@@ -7,8 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from refcodec import errors
-from refcodec.comparison.video import frame_rate, open_media
 from refcodec.container import Keyframe, Pictures, SequenceHeader, UnitType, open_reader
+from refcodec.media.opening import opened, video_stream
+from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ def media_facts(path: Path) -> CodedFacts:
     """Return the facts of a media file; all streams but the first video are side tracks."""
     sizes: list[tuple[float, int]] = []
     side = 0
-    with open_media(path) as container:
-        stream = container.streams.video[0]
-        rate = frame_rate(stream)
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        rate = nominal_rate(stream) or DEFAULT_RATE
         codec = stream.codec_context.name
         width, height = stream.codec_context.width, stream.codec_context.height
         for packet in container.demux():

@@ -9,13 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import av
-
-from refcodec import errors
-from refcodec.comparison.frames import limited, scaled, to_frame, to_picture
+from refcodec.comparison.frames import limited, scaled
 from refcodec.decoder import decode
 from refcodec.generator import GeneratorModel
-from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
+from refcodec.media import MediaSource
+from refcodec.media.frames import frame_to_picture, picture_to_frame
 from refcodec.picture import Picture
 
 SIGNATURE = bytes.fromhex("894859500d0a1a0a")
@@ -62,11 +60,8 @@ class Clip:
         return self.count / self.rate
 
     def pictures(self) -> Iterator[TimedPicture]:
-        """Yield the pictures of the part."""
-        for index, timed in enumerate(read_pictures(self.path, self.start)):
-            if index == self.count:
-                return
-            yield timed
+        """Return the pictures of the part, in order."""
+        return read_pictures(self.path, self.start, self.count)
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ def fitted(picture: Picture, width: int, height: int) -> Picture:
     """Return `picture` in the given size; itself where it has that size."""
     if (picture.width, picture.height) == (width, height):
         return picture
-    return to_picture(scaled(to_frame(picture), width, height))
+    return frame_to_picture(scaled(picture_to_frame(picture), width, height))
 
 
 def is_hyp(path: Path) -> bool:
@@ -128,52 +123,15 @@ def is_hyp(path: Path) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
-def open_media(path: Path) -> av.container.InputContainer:
-    """Open a media file that has video. Raises HYP-E-IN-01 or HYP-E-IN-02."""
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as cause:
-        raise errors.error("HYP-E-IN-01", source=str(path), detail=str(cause)) from cause
-    if not container.streams.video:
-        container.close()
-        raise errors.error("HYP-E-IN-02", source=str(path))
-    return container
-
-
-def read_pictures(path: Path, start: float = 0.0) -> Iterator[TimedPicture]:
-    """Yield the pictures of a media file from `start` seconds on, times from the first one."""
-    with open_media(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = 2
-        rate = frame_rate(stream)
-        tick = stream.time_base or Fraction(1, 1000)
-        begin = (stream.start_time or 0) * tick
-        if start > 0 and stream.duration:
-            container.seek(int((begin + Fraction(start)) / tick), stream=stream)
-        first: Fraction | None = None
-        index = 0
-        try:
-            for frame in container.decode(stream):
-                time = (
-                    index / rate
-                    if frame.pts is None or frame.time_base is None
-                    else frame.pts * frame.time_base - begin
-                )
-                index += 1
-                # Half a picture of tolerance: times in files are rounded.
-                if time + 1 / (2 * rate) < start:
-                    continue
-                if first is None:
-                    first = time
-                yield TimedPicture(time - first, to_picture(frame))
-        except av.FFmpegError as cause:
-            raise errors.error("HYP-E-IN-03", source=str(path), detail=str(cause)) from cause
-
-
-def frame_rate(stream: av.VideoStream) -> Fraction:
-    """Return pictures a second, 25 where the stream does not say."""
-    return nominal_rate(stream) or DEFAULT_RATE
+def read_pictures(
+    path: Path, start: float = 0.0, count: int | None = None
+) -> Iterator[TimedPicture]:
+    """Yield the pictures of a media file from `start` seconds on, `count` at most, as the encoder reads them, in
+    limited range. Raises what MediaSource raises: damaged files are refused."""
+    source = MediaSource(path, start=start, side_tracks=False)
+    full = source.description.colour.full_range
+    for each in source.pictures(count):
+        yield TimedPicture(each.time, limited(each.picture) if full else each.picture)
 
 
 def file_digest(path: Path) -> str:

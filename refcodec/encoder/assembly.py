@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from refcodec.container import structures
 from refcodec.container.writer import Writer
-from refcodec.encoder.media_source import SidePacket, SideTrack
 from refcodec.encoder.segment_job import CodedSegment
 from refcodec.encoder.timing import Timing
+from refcodec.media import SidePacket, SideTrack
 
 _LONGEST_DURATION = 2**32 - 1
 

@@ -20,9 +20,10 @@ from av.video.frame import PictureType
 
 from refcodec import errors
 from refcodec.avc.nal import nal_units
-from refcodec.encoder.media_source import ColourDescription
-from refcodec.encoder.resizing import CodedSize, picture_to_frame
+from refcodec.encoder.resizing import CodedSize
 from refcodec.encoder.sharpening import sharpened, strength_at
+from refcodec.media import ColourDescription
+from refcodec.media.frames import picture_to_frame
 from refcodec.picture import Picture
 
 NAL_SLICE, NAL_IDR, NAL_SPS, NAL_PPS = 1, 5, 7, 8

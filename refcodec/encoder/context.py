@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refcodec.encoder.jobs import WorkerPool
-from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.progress import ProgressMeter
 from refcodec.encoder.prompts import Refinement
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey
 from refcodec.fitting.settings import FitSettings
+from refcodec.media import MediaSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from refcodec.encoder.context import EncodeContext
 from refcodec.encoder.fitting_rounds import Coding, FitReport, Stores, fit_sequence
 from refcodec.encoder.interval_choice import SequencePlan, plan_sequence
 from refcodec.encoder.jobs import WorkerPool
-from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.planning import LARGEST_REFINED, Planner
 from refcodec.encoder.progress import ProgressCallback, ProgressMeter
 from refcodec.encoder.prompts import Refinement, prompter
@@ -38,6 +37,7 @@ from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey, survey_source
 from refcodec.fitting.settings import FitSettings
+from refcodec.media import MediaSource
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import VARIABLE, file_name, find_judges
 from refcodec.restoration import shipped_restoration

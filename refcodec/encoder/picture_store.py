@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from refcodec import errors
-from refcodec.encoder.media_source import MediaSource, SourcePicture
 from refcodec.encoder.resizing import CodedSize, picture_from_bytes, to_grid
+from refcodec.media import MediaSource, SourcePicture
 from refcodec.picture import Picture
 
 LARGEST_ALLOWANCE = 16 * 2**30

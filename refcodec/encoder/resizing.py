@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-import av
 import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from refcodec.encoder.settings import LADDER
+from refcodec.media.frames import frame_to_picture, picture_to_frame
 from refcodec.picture import Picture
 
 SMALLEST_CODED_SIDE = 16
@@ -82,24 +81,6 @@ def scaled(picture: Picture, width: int, height: int) -> Picture:
         threads=1,
     )
     return frame_to_picture(small)
-
-
-def picture_to_frame(picture: Picture) -> Any:
-    """Return a libav frame (yuv420p) with the samples of a picture of even size."""
-    frame: Any = av.VideoFrame(picture.width, picture.height, "yuv420p")
-    for plane, samples in zip(frame.planes, picture.planes, strict=True):
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        rows[: samples.shape[0], : samples.shape[1]] = samples
-    return frame
-
-
-def frame_to_picture(frame: Any) -> Picture:
-    """Return the samples of a libav frame (yuv420p) as a picture."""
-    planes = []
-    for plane in frame.planes[:3]:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        planes.append(rows[: plane.height, : plane.width].copy())
-    return Picture(*planes)
 
 
 def picture_from_bytes(data: bytes | memoryview | NDArray[np.uint8], size: CodedSize) -> Picture:

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
-from refcodec.encoder.media_source import SourceDescription
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.rate_control import CrfGuess, clamped
 from refcodec.encoder.resizing import CodedSize, coded_size, rungs
@@ -26,6 +25,7 @@ from refcodec.encoder.trial import (
     run_preparation_job,
     run_trial_job,
 )
+from refcodec.media import SourceDescription
 
 _ENOUGH_BITS = 0.012
 """Bits per luma sample from which a rung is not too large, for choosing without measuring."""

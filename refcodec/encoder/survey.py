@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.progress import ProgressMeter
 from refcodec.encoder.scene_cuts import FeatureExtractor, PictureFeatures, place_keyframes
 from refcodec.encoder.timing import Timing, find_timing
+from refcodec.media import MediaSource
 
 MINIMUM_INTERVAL = 0.4
 """Seconds between a keyframe and the next scene cut that gets one."""

@@ -13,13 +13,14 @@ from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.perceptual_measure import Seen, distance, seen
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import Prompt
-from refcodec.encoder.resizing import coded_size, cropped, frame_to_picture
+from refcodec.encoder.resizing import coded_size, cropped
 from refcodec.encoder.segment_job import (
     PromptChoice,
     make_prompt,
     scaled_pictures,
     wanted_pictures,
 )
+from refcodec.media.frames import frame_to_picture
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 

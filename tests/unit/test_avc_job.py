@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from refcodec.encoder.avc_job import AvcSettings, encode_packets, x264_parameters
-from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.resizing import CodedSize
 from refcodec.encoder.sharpening import sharpened
+from refcodec.media import ColourDescription
 from refcodec.picture import Picture
 
 PLAIN = AvcSettings(CodedSize(64, 48), Fraction(25), ColourDescription(1, 1, 1, False), "veryfast")

@@ -25,16 +25,18 @@ from refcodec.comparison import Comparison, Crop, compare, encoding, plots, repo
 from refcodec.comparison.codecs import PEERS, PeerCodec
 from refcodec.comparison.crops import CropFinder
 from refcodec.comparison.facts import hyp_facts, media_facts
-from refcodec.comparison.frames import limited, to_frame, to_picture
+from refcodec.comparison.frames import limited
 from refcodec.comparison.measuring import Follower
 from refcodec.comparison.scheduling import scheduling_kept
 from refcodec.comparison.search import MAXIMUM_TRIALS, closest, meet_rate
 from refcodec.comparison.video import Clip, TimedPicture, file_digest, read_pictures
 from refcodec.decoder import decode
 from refcodec.encoder import MediaSource
+from refcodec.media.frames import frame_to_picture, picture_to_frame
 from refcodec.metrics.psnr import psnr
 from refcodec.metrics.temporal import temporal_error
 from refcodec.picture import Picture
+from tests.unit.test_media_source import damaged, write_video
 
 RATE = 25
 COUNT = 24
@@ -59,7 +61,7 @@ def write_lossless(path: Path, pictures: list[Picture], rate: int = RATE) -> Pat
         stream.width, stream.height = pictures[0].width, pictures[0].height
         stream.pix_fmt = "yuv420p"
         for index, picture in enumerate(pictures):
-            frame = to_frame(picture)
+            frame = picture_to_frame(picture)
             frame.pts, frame.time_base = index, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -111,7 +113,7 @@ def test_a_byte_stream_has_the_rate_of_its_parameter_sets(folder: Path) -> None:
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     encoder.framerate, encoder.time_base = Fraction(30), Fraction(1, 30)
-    frames = [to_frame(drawn(n)) for n in range(4)]
+    frames = [picture_to_frame(drawn(n)) for n in range(4)]
     for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, encoder.time_base
     packets = [packet for frame in (*frames, None) for packet in encoder.encode(frame)]
@@ -122,10 +124,42 @@ def test_a_byte_stream_has_the_rate_of_its_parameter_sets(folder: Path) -> None:
     assert [timed.time for timed in MediaSource(path).pictures()] == times
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("turned.mp4", {"codec": "libx264", "rotation": 90}, (48, 64)),
+        ("wide.mp4", {"codec": "libx264", "aspect": Fraction(3, 2)}, (96, 48)),
+    ],
+)
+def test_sources_are_compared_as_they_are_encoded(
+    folder: Path, name: str, options: dict[str, Any], size: tuple[int, int]
+) -> None:
+    """Upright and of square samples, as the presentation size of their HYP file is."""
+    path = write_video(folder / name, **options)
+    result = compare(path, peers=("x264",), bitrate=TARGET, metrics=("psnr_y",), cache=folder / "c")
+    assert (result.source.width, result.source.height) == size
+    [picture, *_] = [timed.picture for timed in read_pictures(path)]
+    assert (picture.width, picture.height) == size
+
+
+def test_colours_of_a_source_are_those_that_are_encoded(folder: Path) -> None:
+    """RGB becomes BT.709; libswscale's own choice would be BT.601."""
+    [plain, *_] = read_pictures(write_video(folder / "plain.mkv"))
+    [coloured, *_] = read_pictures(write_video(folder / "rgb.mkv", pix_fmt="bgr0"))
+    for one, other in zip(plain.picture.planes, coloured.picture.planes, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 3
+
+
+def test_a_damaged_file_is_not_measured(folder: Path) -> None:
+    path = damaged(folder / "damaged.mkv")
+    with pytest.raises(errors.CLASSES["HYP-E-IN-03"]):
+        list(read_pictures(path))
+
+
 @pytest.mark.parametrize("size", [(17, 16), (64, 31), (33, 35)])
 def test_frames_of_odd_size_keep_their_samples(size: tuple[int, int]) -> None:
     picture = drawn(3, *size)
-    assert to_picture(to_frame(picture)).same_as(picture)
+    assert frame_to_picture(picture_to_frame(picture)).same_as(picture)
 
 
 def test_full_range_becomes_limited() -> None:

@@ -19,13 +19,13 @@ from refcodec import errors
 from refcodec.decoder import decode
 from refcodec.encoder import EncoderSettings, encode, fitting_rounds
 from refcodec.encoder.avc_job import AvcSettings, encode_interval
-from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import CodedSize, cropped
 from refcodec.fitting.case import CodedPictures, FitCase, load_case
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.prompt import settle
+from refcodec.media import ColourDescription
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture

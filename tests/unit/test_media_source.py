@@ -12,8 +12,8 @@ import pytest
 from av.codec.context import Flags
 
 from refcodec import errors
-from refcodec.encoder.media_source import MediaSource
 from refcodec.encoder.timing import find_timing
+from refcodec.media import MediaSource
 
 
 def ramp(width: int, height: int, number: int) -> np.ndarray:
@@ -266,18 +266,21 @@ def test_sound_alone_is_refused(tmp_path: Path) -> None:
         MediaSource(path)
 
 
-def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
+def damaged(path: Path) -> Path:
+    """Write a video of H.264 and damage its middle."""
     # the same stream on every processor: docs/decisions/0011-repeatable-x264.md
     options = {"crf": "5", "x264-params": "asm=SSE2,SSSE3:threads=1"}
-    path = write_video(
-        tmp_path / "d.mkv", codec="libx264", count=60, width=320, height=240, options=options
-    )
+    write_video(path, codec="libx264", count=60, width=320, height=240, options=options)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(b ^ 0x5A for b in data[middle : middle + 2000])
     path.write_bytes(data)
+    return path
+
+
+def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.CLASSES["HYP-E-IN-03"]):
-        list(MediaSource(path).pictures())
+        list(MediaSource(damaged(tmp_path / "d.mkv")).pictures())
 
 
 def test_too_small_sources_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refcodec.encoder.avc_job import AvcSettings
-from refcodec.encoder.media_source import ColourDescription
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.rate_control import CrfGuess
 from refcodec.encoder.resizing import coded_size
@@ -25,6 +24,7 @@ from refcodec.encoder.trial import (
     run_preparation_job,
     run_trial_job,
 )
+from refcodec.media import ColourDescription
 
 SIZE = coded_size(64, 64, Fraction(1))
 
