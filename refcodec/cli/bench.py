@@ -96,8 +96,6 @@ def ablation(
     """
     for clip in clips:
         check_input(clip)
-    if lpips is not None and not lpips.exists():
-        check_input(lpips)
     rate, length = values.bit_rate(bitrate), values.seconds(duration, "--duration")
     coded = "auto" if size == "auto" else values.fraction(size, "--size")
 

@@ -82,8 +82,6 @@ def compare(
     for output in (html, csv, summary_csv):
         if output is not None:
             check_output(output, source, *(files or ()))
-    if lpips is not None and not lpips.exists():
-        check_input(lpips)
     rate = None if bitrate is None else values.bit_rate(bitrate)
     begin = values.seconds(start, "--start")
     length = None if duration is None else values.seconds(duration, "--duration")

@@ -14,14 +14,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import LifoQueue
 from types import TracebackType
-from typing import TypeVar
 
 import refcodec
 from refcodec import errors
 from refcodec.encoder import worker
-
-Argument = TypeVar("Argument")
-Result = TypeVar("Result")
+from refcodec.encoder.worker import Argument, Result
 
 _REFRESH = 0.25
 """Seconds between two looks at what running jobs report."""
