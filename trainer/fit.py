@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from refcodec import errors
-from refcodec.fitting.case import CodedPictures, FitCase
+from refcodec.fitting.case import CodedPictures, FitCase, Presentation, Restoration
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.model import find_model
 
@@ -57,7 +57,10 @@ def make_case(
     path, model = find_model(header.generator_id, bytes(header.model_digest))
     size = CodedSize(header.coded_width, header.coded_height)
     shown = coded_size(header.presentation_width, header.presentation_height, Fraction(1))
-    presented = presented and shown != size
+    restoration = None
+    if header.restoration_gain:
+        restoration = Restoration(header.restoration_gain, bytes(header.restoration_digest))
+    presented = presented and (shown != size or restoration is not None)
     q = keyframe.prompt_scale_index
     latents = latents_of(model, q, keyframe.prompt_data, size)
     before = sum(len(each.access_units) for each in segments[:number])
@@ -72,8 +75,11 @@ def make_case(
     units = tuple(tuple(map(bytes, unit.nal_units)) for unit in segment.access_units)
     coded_pictures = CodedPictures(tuple(map(bytes, header.parameter_sets)), units)
     trade = load_analyser(analysis_path(path)).trade
-    sizes = ((size.width, size.height), (shown.width, shown.height)) if presented else None
-    return FitCase(model, q, trade.at(q), latents, originals, rate, coded_pictures, sizes)
+    presentation = None
+    if presented:
+        sizes = (size.width, size.height), (shown.width, shown.height)
+        presentation = Presentation(*sizes, restoration)
+    return FitCase(model, q, trade.at(q), latents, originals, rate, coded_pictures, presentation)
 
 
 def run_case(case: FitCase, settings: FitSettings) -> dict[str, float]:
@@ -99,7 +105,7 @@ def run_case(case: FitCase, settings: FitSettings) -> dict[str, float]:
     begin = time.monotonic()
     if case.coded is not None:
         settings = settings.for_interval(len(case.coded.access_units) / case.rate)
-    fitted = fit(case, settings, compared_distortion(settings, case.sizes), progress)
+    fitted = fit(case, settings, compared_distortion(settings, case.presentation), progress)
     seconds = time.monotonic() - begin
     found = {
         "cost_before": fitted.cost_before,

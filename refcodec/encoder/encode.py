@@ -36,6 +36,7 @@ from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey, survey_source
+from refcodec.fitting.case import Restoration
 from refcodec.fitting.settings import FitSettings
 from refcodec.media import MediaSource
 from refcodec.metrics.lpips_layers import NETS
@@ -272,13 +273,18 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
         if found is not None:
             crf, results = found
             report = None
+            restoration = _restoration(
+                context, planner, avc, choice.rung, encoder.plan(results), results
+            )
             if context.fit is not None:
                 coding = Coding(keyframes, encoder, crf, results)
-                coding, report = _fitted(context, planner, choice.rung, avc, coding, target_size)
+                coding, report = _fitted(
+                    context, planner, choice.rung, avc, coding, restoration, target_size
+                )
                 keyframes, encoder = coding.choices, coding.encoder
                 crf, results = coding.crf, coding.results
             index = next((k.prompt_scale_index for k in keyframes if k is not None), None)
-            plan = _restored(context, planner, avc, choice.rung, encoder.plan(results), results)
+            plan = _restored(encoder.plan(results), restoration)
             return _Sequence(results, plan, choice.rung, crf, index, encoder, report)
         smaller = [rung for rung in planner.rungs if rung < choice.rung]
         if not smaller:
@@ -291,26 +297,34 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
         choices = (RungChoice(smaller[0], None, share=choice.share),)
 
 
-def _restored(
+def _restoration(
     context: EncodeContext,
     planner: Planner,
     avc: AvcSettings,
     rung: Fraction,
     plan: FilePlan,
     results: list[SegmentResult],
-) -> FilePlan:
-    """Return the plan with how pictures are to be restored: as the user wants, or by decodes of some segments. What
-    the encoder has sharpened is left as it is, and so are files that the digest of the network would make larger by
-    more than a little."""
+) -> Restoration | None:
+    """Return how pictures are to be restored: as the user wants, or by decodes of some segments. What the encoder has
+    sharpened is left as it is, and so are files that the digest of the network would make larger by more than a
+    little. Fits come behind it: they see pictures as they are shown."""
     gain = context.settings.restoration
     if gain == "auto":
         size = sum(result.pictures_size + result.prompt_size for result in results)
         open_question = not avc.sharpening and size >= SMALLEST_RESTORED
         gain = _measured_gain(context, planner, rung, plan, results) if open_question else 0
-    if not gain:
+    return Restoration(gain, network_for(rung).digest) if gain else None
+
+
+def _restored(plan: FilePlan, restoration: Restoration | None) -> FilePlan:
+    """Return the plan of a file whose pictures are restored."""
+    if restoration is None:
         return plan
-    digest = network_for(rung).digest
-    header = replace(plan.header, restoration_gain=gain, restoration_digest=digest)
+    header = replace(
+        plan.header,
+        restoration_gain=restoration.gain,
+        restoration_digest=restoration.digest,
+    )
     return replace(plan, header=header)
 
 
@@ -343,6 +357,7 @@ def _fitted(
     rung: Fraction,
     avc: AvcSettings,
     coding: Coding,
+    restoration: Restoration | None,
     target_size: float | None,
 ) -> tuple[Coding, FitReport]:
     """Return a coded sequence with its prompts fitted."""
@@ -356,8 +371,9 @@ def _fitted(
         return None if found is None else Coding(choices, encoder, *found)
 
     assert context.fit is not None
-    presented = planner.store(Fraction(1)) if context.fit.presented and rung < 1 else None
-    return fit_sequence(context, Stores(store, presented), coding, recode)
+    differs = rung < 1 or restoration is not None
+    presented = planner.store(Fraction(1)) if context.fit.presented and differs else None
+    return fit_sequence(context, Stores(store, presented, restoration), coding, recode)
 
 
 def _report(

@@ -11,7 +11,7 @@ from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import coded_prompt, latents_of, prompter, torch_threads
 from refcodec.encoder.segment_job import CodedSegment, SegmentResult, keep
 from refcodec.encoder.worker import report
-from refcodec.fitting.case import CodedPictures, FitCase
+from refcodec.fitting.case import CodedPictures, FitCase, Presentation, Restoration
 from refcodec.fitting.settings import FitSettings, share_of
 from refcodec.picture import Picture
 
@@ -26,11 +26,13 @@ _MEASURED = 8
 @dataclass(frozen=True, slots=True)
 class FitJob:
     """Fit the prompt of a coded segment. presented: the pictures in presentation size, if decodes are compared with
-    those; rate: pictures a second; round: number of the round, in the name of what is kept; folder: where results are
-    kept; stop: when this file appears the job ends with the best so far."""
+    those; restoration: how decodes are restored before that, or None; rate: pictures a second; round: number of the
+    round, in the name of what is kept; folder: where results are kept; stop: when this file appears the job ends with
+    the best so far."""
 
     pictures: StoredPictures
     presented: StoredPictures | None
+    restoration: Restoration | None
     rate: float
     result: SegmentResult
     model: Path | None
@@ -100,11 +102,13 @@ def _distortion(job: FitJob | MeasureJob) -> Distortion:
     """Return the distortion of decodes to the pictures that they are compared with."""
     from refcodec.fitting.presented import compared_distortion
 
-    sizes = None
+    presentation = None
     if job.presented is not None:
         coded, presented = job.pictures.size, job.presented.size
-        sizes = (coded.width, coded.height), (presented.width, presented.height)
-    return compared_distortion(job.settings, sizes)
+        presentation = Presentation(
+            (coded.width, coded.height), (presented.width, presented.height), job.restoration
+        )
+    return compared_distortion(job.settings, presentation)
 
 
 def coded_pictures(segment: CodedSegment) -> CodedPictures:
@@ -121,6 +125,7 @@ class MeasureJob:
 
     pictures: StoredPictures
     presented: StoredPictures | None
+    restoration: Restoration | None
     rate: float
     result: SegmentResult
     model: Path | None

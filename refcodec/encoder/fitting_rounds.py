@@ -25,6 +25,7 @@ from refcodec.encoder.fit_job import (
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
+from refcodec.fitting.case import Restoration
 from refcodec.fitting.settings import FitSettings
 
 _MOST_MISSED = 2
@@ -43,10 +44,12 @@ class Coding:
 
 @dataclass(frozen=True)
 class Stores:
-    """The pictures of a sequence in coded size, and in presentation size where decodes are compared with those."""
+    """The pictures of a sequence in coded size, and in presentation size where decodes are compared with those, with
+    how they are restored before that."""
 
     coded: PictureStore
     presented: PictureStore | None
+    restoration: Restoration | None
 
     def segment(self, number: int) -> tuple[StoredPictures, StoredPictures | None]:
         """Return the pictures of a segment."""
@@ -165,7 +168,17 @@ def _fits(
         choice = coding.choices[segment]
         assert choice is not None
         pictures, result = stores.segment(segment), coding.results[segment]
-        return FitJob(*pictures, rate, result, choice.model, here, number, context.folder, stop)
+        return FitJob(
+            *pictures,
+            stores.restoration,
+            rate,
+            result,
+            choice.model,
+            here,
+            number,
+            context.folder,
+            stop,
+        )
 
     jobs: list[FitJob] = []
 
@@ -207,6 +220,7 @@ def _measured(
         for number in numbers:
             yield MeasureJob(
                 *stores.segment(number),
+                stores.restoration,
                 rate,
                 coding.results[number],
                 _model(coding, number),

@@ -18,6 +18,25 @@ Size = tuple[int, int]
 """Width and height in luma samples."""
 
 
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """(#dec.restoration) How presented pictures are restored. gain: restoration_gain, 1..3; digest:
+    restoration_digest, 32 bytes."""
+
+    gain: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What is done to decoded pictures before they are shown. coded, presented: their sizes; restoration: None where
+    they are not restored."""
+
+    coded: Size
+    presented: Size
+    restoration: Restoration | None = None
+
+
 @dataclass(frozen=True)
 class CodedPictures:
     """The H.264 part of an interval: parameter sets (SPS, PPS) and the NAL units of each access unit in decoding
@@ -34,8 +53,8 @@ class FitCase:
     q: prompt_scale_index; trade: bits per luma sample that a distortion of 1 is worth; start: latents that can be
     coded; originals: source pictures, as large as the distortion of the fit takes them (the macroblock grid), by their
     place in output order, that of the keyframe, 0, among them; rate: pictures a second; coded: the pictures that
-    follow, or None to fit the keyframe alone; sizes: coded and presentation size, where the originals have the
-    latter, or None where they have the coded one.
+    follow, or None to fit the keyframe alone; presentation: how they are shown, where the originals have presentation
+    size, or None where they have the coded one.
     """
 
     model: GeneratorModel
@@ -45,7 +64,7 @@ class FitCase:
     originals: Mapping[int, Picture]
     rate: float
     coded: CodedPictures | None
-    sizes: tuple[Size, Size] | None = None
+    presentation: Presentation | None = None
 
     @property
     def samples(self) -> int:
@@ -65,8 +84,12 @@ class FitCase:
             "rate": np.array(self.rate),
             "indices": np.array(sorted(self.originals), np.int64),
         }
-        if self.sizes is not None:
-            arrays["picture_sizes"] = np.array(self.sizes, np.int64)
+        if self.presentation is not None:
+            shown = self.presentation
+            arrays["picture_sizes"] = np.array((shown.coded, shown.presented), np.int64)
+            if shown.restoration is not None:
+                arrays["restoration_gain"] = np.array(shown.restoration.gain)
+                arrays["restoration_digest"] = np.frombuffer(shown.restoration.digest, np.uint8)
         ordered = [self.originals[index] for index in sorted(self.originals)]
         for name in ("y", "u", "v"):
             arrays[name] = np.stack([getattr(picture, name) for picture in ordered])
@@ -97,11 +120,18 @@ def load_case(path: Path, model: GeneratorModel) -> FitCase:
         coded = CodedPictures(tuple(units[0]), tuple(tuple(unit) for unit in units[1:]))
     start = Latents(held["values"], held["hyper"])
     q, trade, rate = int(held["q"]), float(held["trade"]), float(held["rate"])
-    sizes = None
-    if "picture_sizes" in held:
-        (width, height), (shown_width, shown_height) = held["picture_sizes"].tolist()
-        sizes = (width, height), (shown_width, shown_height)
-    return FitCase(model, q, trade, start, originals, rate, coded, sizes)
+    return FitCase(model, q, trade, start, originals, rate, coded, _presentation(held))
+
+
+def _presentation(held: Mapping[str, Any]) -> Presentation | None:
+    if "picture_sizes" not in held:
+        return None
+    (width, height), (shown_width, shown_height) = held["picture_sizes"].tolist()
+    restoration = None
+    if "restoration_gain" in held:
+        digest = held["restoration_digest"].tobytes()
+        restoration = Restoration(int(held["restoration_gain"]), digest)
+    return Presentation((width, height), (shown_width, shown_height), restoration)
 
 
 def _split(whole: Any, sizes: Sequence[int]) -> list[Any]:

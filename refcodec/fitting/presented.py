@@ -1,4 +1,4 @@
-"""Distances of pictures as they are presented: what the upscaler does to a picture counts."""
+"""Distances of pictures as they are presented: what the upscaler and restoration do to a picture counts."""
 
 from __future__ import annotations
 
@@ -7,39 +7,42 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refcodec.fitting.case import Size
+from refcodec.fitting.case import Presentation
 from refcodec.fitting.distortion import Distortion, distortion_of
 from refcodec.fitting.settings import FitSettings
+from refcodec.restoration import find_restoration
 from refcodec.twin.planes import Planes
+from refcodec.twin.restoration import RestorationTwin
 from refcodec.twin.upscaling import UpscalerTwin
 
 
-def compared_distortion(settings: FitSettings, sizes: tuple[Size, Size] | None) -> Distortion:
-    """Return the distortion of `settings`, of pictures as they are presented where `sizes`, coded and presented, are
-    given, else of pictures in their coded size."""
+def compared_distortion(settings: FitSettings, presentation: Presentation | None) -> Distortion:
+    """Return the distortion of `settings`: of pictures as they are presented, or, without a presentation, of pictures
+    in their coded size. Raises HYP-E-SEQ-19 where there is no such restoration network."""
     distortion = distortion_of(settings)
-    if sizes is None:
+    if presentation is None:
         return distortion
-    return PresentedDistortion(distortion, *sizes, settings.device)
+    return PresentedDistortion(distortion, presentation, settings.device)
 
 
 class PresentedDistortion:
-    """(#dec.upscaling) A distortion of decoded pictures, upscaled, to originals of the presented size. Restoration,
-    which is chosen when everything is coded, has no part in it.
-
-    coded, presented: width and height, even, of pictures that may be parts, upper left, of the planes given
+    """(#dec.upscaling, #dec.restoration) A distortion of decoded pictures, upscaled and restored, to originals of the
+    presented size. Pictures may be parts, upper left, of the planes given; sizes are even.
     """
 
     def __init__(
         self,
         distortion: Distortion,
-        coded: Size,
-        presented: Size,
+        presentation: Presentation,
         device: torch.device | str = "cpu",
     ) -> None:
         self._distortion = distortion
-        self._coded, self._presented = coded, presented
-        self._upscaler = UpscalerTwin(*coded, *presented, device=device)
+        self._coded, self._presented = presentation.coded, presentation.presented
+        self._upscaler = UpscalerTwin(*self._coded, *self._presented, device=device)
+        self._restorer: RestorationTwin | None = None
+        if presentation.restoration is not None:
+            gain, digest = presentation.restoration.gain, presentation.restoration.digest
+            self._restorer = RestorationTwin(find_restoration(digest), gain, device)
 
     def prepare(self, original: Planes) -> Any:
         """Return what is compared of an original of at least the presented size."""
@@ -48,4 +51,6 @@ class PresentedDistortion:
     def distance(self, planes: Planes, prepared: Any, turn: int | None = None) -> Tensor:
         """Return the distance of a decoded picture of at least the coded size."""
         shown = self._upscaler(planes.window(0, 0, *self._coded))
+        if self._restorer is not None:
+            shown = self._restorer(shown)
         return self._distortion.distance(shown, prepared, turn)

@@ -22,13 +22,15 @@ from refcodec.encoder.avc_job import AvcSettings, encode_interval
 from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import CodedSize, cropped
-from refcodec.fitting.case import CodedPictures, FitCase, load_case
+from refcodec.encoder.restoration_networks import network_for
+from refcodec.fitting.case import CodedPictures, FitCase, Presentation, Restoration, load_case
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.prompt import settle
 from refcodec.media import ColourDescription
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
+from refcodec.restoration import Restorer
 from refcodec.upscaling import Upscaler
 from tests.unit.test_encode import NoTorch, write_source
 from tests.unit.test_metrics import random_weights
@@ -211,16 +213,22 @@ def test_features_are_those_of_the_encoders_measure() -> None:
     assert planes.y.grad is not None and float(planes.y.grad.abs().max()) > 0
 
 
-def test_presented_pictures_are_compared_as_the_upscaler_makes_them() -> None:
+@pytest.mark.parametrize("gain", [0, 1, 3])
+def test_presented_pictures_are_compared_as_decoders_make_them(gain: int) -> None:
+    """Upscaled, and restored."""
     coded, presented = (WIDTH - 4, HEIGHT - 6), (WIDTH + 40, HEIGHT + 18)
     decoded = picture(0)
     y, u, v = picture(1).planes
     original = Picture(np.pad(y, (0, 50)), np.pad(u, (0, 25)), np.pad(v, (0, 25)))
-    distortion = PresentedDistortion(SquaredError(), coded, presented)
+    network = network_for(Fraction(3, 4))
+    restoration = Restoration(gain, network.digest) if gain else None
+    distortion = PresentedDistortion(SquaredError(), Presentation(coded, presented, restoration))
     planes = planes_of(decoded.planes)
     planes.y.requires_grad_()
     found = distortion.distance(planes, distortion.prepare(planes_of(original.planes)))
     shown = Upscaler(*coded, *presented).upscale(cropped(decoded, *coded).planes)
+    if gain:
+        shown = Restorer(network, gain).restore(shown)
     error = SquaredError()
     part = planes_of(cropped(original, *presented).planes)
     expected = error.distance(planes_of(shown.planes), error.prepare(part))
@@ -231,17 +239,23 @@ def test_presented_pictures_are_compared_as_the_upscaler_makes_them() -> None:
     assert not planes.y.grad[coded[1] :].any() and not planes.y.grad[:, coded[0] :].any()
 
 
-@pytest.mark.parametrize("size", [Fraction(1, 2), Fraction(1)])
-def test_fits_to_presented_pictures(source: Path, tmp_path: Path, size: Fraction) -> None:
-    """Smaller sizes are measured otherwise; the size of the source is presented as it is coded."""
+@pytest.mark.parametrize(
+    ("size", "restoration", "same"),
+    [(Fraction(1, 2), 0, False), (Fraction(1), 0, True), (Fraction(1), 2, False)],
+)
+def test_fits_to_presented_pictures(
+    source: Path, tmp_path: Path, size: Fraction, restoration: int, same: bool
+) -> None:
+    """Smaller sizes and restored pictures are measured otherwise; else what is coded is what is presented."""
     notes = []
     for presented in (0, 1):
         fitting = dataclasses.replace(SETTINGS.fit_settings, presented=presented)
         target = tmp_path / f"{presented}.hyp"
-        report = encode(source, target, SETTINGS.with_(size=size, fit_settings=fitting))
+        settings = SETTINGS.with_(size=size, restoration=restoration, fit_settings=fitting)
+        report = encode(source, target, settings)
         notes += [note for note in report.notes if "were fitted in " in note]
         assert sum(1 for _ in decode(target)) == 12
-    assert (notes[0] == notes[1]) == (size == 1)
+    assert (notes[0] == notes[1]) == same
 
 
 def test_short_intervals_have_fewer_steps() -> None:
@@ -300,15 +314,16 @@ def test_cases_are_made_of_files_and_fitted_as_an_encode_does(
     source: Path, tmp_path: Path, presented: bool
 ) -> None:
     coded = tmp_path / "half.hyp"
-    plain = SETTINGS.with_(fit=0, size=Fraction(1, 2), prompt_share=0.5)
+    plain = SETTINGS.with_(fit=0, size=Fraction(1, 2), prompt_share=0.5, restoration=2)
     encode(source, coded, plain)
     made = make_case(source, coded, 0, 0.0, presented=presented)
     made.save(tmp_path / "case.npz")
     case = load_case(tmp_path / "case.npz", made.model)
-    assert case.sizes == made.sizes
+    assert case.presentation == made.presentation
     assert case.rate == 25
     small, large = (80, 48), (160, 96)
-    assert case.sizes == ((small, large) if presented else None)
+    restoration = Restoration(2, network_for(Fraction(1, 2)).digest)
+    assert case.presentation == (Presentation(small, large, restoration) if presented else None)
     assert sorted(case.originals) == list(range(12))
     original = case.originals[0]
     assert (original.width, original.height) == (large if presented else small)
