@@ -40,7 +40,7 @@ class FitSettings:
         analysis networks are compared in its place.
     turns: 1: in a step each picture is judged by one of these networks, in turns, which takes half the time; 0: by
         all. At the end of a round all judge.
-    presented: 1: pictures are compared as they are presented, upscaled, in place of their coded size (0).
+    presented: 1: pictures are compared as they are presented, upscaled and restored, in place of their coded size (0).
     mse_weight: of the squared error (of samples in 0..1) beside the perceptual distance.
     device: of torch, "cpu" or "cuda".
     threads: of torch on the CPU. Constant, because sums of floating-point numbers depend on it.
