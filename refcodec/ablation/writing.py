@@ -46,7 +46,7 @@ def write_report(
         "",
         f"Written by `{command}` on {date.today().isoformat()}; change the command, not this page.",
         "",
-        *_conditions(ablation),
+        *_conditions(ablation, {each.label for r in results for each in r.variants}),
         "",
         "## Means over the clips",
         "",
@@ -61,14 +61,15 @@ def write_report(
     return page
 
 
-def _conditions(ablation: Ablation) -> list[str]:
+def _conditions(ablation: Ablation, labels: set[str]) -> list[str]:
     settings = ablation.settings
     fit = settings.fit_settings
     digest = prompter(settings.model).model.digest.hex()[:16]
     alone = f", {fit.keyframe_rounds} of them on the keyframe alone" if fit.keyframe_rounds else ""
     size = "as presented" if fit.presented else "at their coded size"
     judged = ", by LPIPS networks that take turns" if fit.takes_turns else ""
-    variants = [f"- **{each.label}**: {each.description}" for each in VARIANTS]
+    shown = (each for each in VARIANTS if each.label in labels)
+    variants = [f"- **{each.label}**: {each.description}" for each in shown]
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "
         "counted; each peer at the best of its sizes, no keyframe forced on it. The variants of HYP share coded size, "

@@ -132,6 +132,10 @@ def test_the_page_says_what_was_found(result: ClipResult, tmp_path: Path) -> Non
                 assert figure.read_text().startswith("<svg xmlns=")
     assert text.count("](ablation/") >= 2
     assert "seed 0" in text and "torch" in text
+    assert all(each.description in text for each in VARIANTS)
+    fewer = dataclasses.replace(result, variants=result.variants[:2])
+    told = write_report([fewer], PLAN, tmp_path / "fewer", "hyp").read_text()
+    assert [each.description in told for each in VARIANTS] == [True, True, False, False]
     bare = write_report([result], PLAN, tmp_path / "bare", "hyp", close_ups=False)
     assert "crops" in text and "crops" not in bare.read_text()
     assert not list(tmp_path.glob("bare/ablation/*.webp"))
