@@ -17,3 +17,8 @@ def nominal_rate(stream: Any) -> Fraction | None:
         if rate and 0 < rate <= _HIGHEST:
             return Fraction(rate)
     return None
+
+
+def stream_rate(stream: Any) -> Fraction:
+    """Return the nominal rate of a stream, DEFAULT_RATE where it states none."""
+    return nominal_rate(stream) or DEFAULT_RATE

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from refcodec.encoder.avc_job import AvcSettings, decode_packets, encode_packets
 from refcodec.encoder.resizing import CodedSize
+from refcodec.libav_frames import frame_to_picture
 from refcodec.media import ColourDescription
-from refcodec.media.frames import frame_to_picture
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 from trainer.data import Pictures

@@ -11,9 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from refcodec import errors
-from refcodec.fitting.case import CodedPictures, FitCase, Presentation, Restoration
+from refcodec.fitting.case import CodedPictures, FitCase, Presentation
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.model import find_model
+from refcodec.restoration import Restoration
 
 
 def make_case(

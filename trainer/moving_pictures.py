@@ -8,7 +8,7 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 from PIL import Image
 
-from refcodec.media.frames import frame_to_picture
+from refcodec.libav_frames import frame_to_picture
 from refcodec.picture import Picture
 from trainer.data import Pictures
 

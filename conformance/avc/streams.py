@@ -14,6 +14,8 @@ import numpy as np
 from conformance.avc.content import Planes, render
 from refcodec.avc.nal import nal_units
 from refcodec.encoder.avc_job import deterministic_cpu
+from refcodec.libav_frames import picture_to_frame
+from refcodec.picture import Picture
 
 MOST_SLICES = 31
 """Slices of a picture that libavcodec tells apart in its loop filter."""
@@ -227,10 +229,6 @@ def slice_count(access_unit: bytes) -> int:
 
 def to_frame(planes: Planes, number: int) -> Any:
     """Return a frame of libav with these planes and presentation time `number`."""
-    height, width = planes[0].shape
-    frame: Any = av.VideoFrame(width, height, "yuv420p")
-    for target, plane in zip(frame.planes, planes, strict=True):
-        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-        rows[: plane.shape[0], : plane.shape[1]] = plane
+    frame = picture_to_frame(Picture(*planes))
     frame.pts = number
     return frame

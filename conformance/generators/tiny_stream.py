@@ -35,6 +35,7 @@ from refcodec.container import (
 )
 from refcodec.generator import GeneratorModel, load_model
 from refcodec.generator.prompt import encode_prompt, hyper_size, settle
+from refcodec.libav_frames import picture_to_frame
 from refcodec.picture import Picture
 
 MODEL_SEED = 0
@@ -233,7 +234,7 @@ def _inter_coded(
     }
     packets = []
     for index, picture in enumerate([*([keyframe] if keyframe is not None else []), *shown]):
-        frame = video_frame(picture)
+        frame = picture_to_frame(picture)
         frame.pts = index
         if hidden and index == 1:
             frame.pict_type = PictureType.P
@@ -250,24 +251,6 @@ def _inter_coded(
         slices = tuple(unit for unit in units if unit[0] & 31 in SLICE_TYPES)
         access_units.append(AccessUnit(packet.pts - hidden, slices))
     return sets, access_units
-
-
-def video_frame(picture: Picture) -> Any:
-    """Return `picture` as a libav frame of the format yuv420p."""
-    frame: Any = av.VideoFrame(picture.width, picture.height, "yuv420p")
-    for target, plane in zip(frame.planes, picture.planes, strict=True):
-        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-        rows[: plane.shape[0], : plane.shape[1]] = plane
-    return frame
-
-
-def picture_of(frame: Any) -> Picture:
-    """Return a copy of a libav frame of the format yuv420p as a picture."""
-    planes = (
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        for plane in frame.planes
-    )
-    return Picture(*map(np.ascontiguousarray, planes))
 
 
 def _audio_track(

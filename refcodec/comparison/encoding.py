@@ -17,7 +17,7 @@ from refcodec.comparison.codecs import PeerCodec
 from refcodec.comparison.frames import scaled
 from refcodec.comparison.scheduling import scheduling_kept
 from refcodec.comparison.video import Clip
-from refcodec.media.frames import picture_to_frame
+from refcodec.libav_frames import picture_to_frame
 
 THREADS = 2
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from refcodec import errors
 from refcodec.container import Keyframe, Pictures, SequenceHeader, UnitType, open_reader
 from refcodec.media.opening import opened, video_stream
-from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
+from refcodec.nominal_rate import stream_rate
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def media_facts(path: Path) -> CodedFacts:
     side = 0
     with opened(path) as container:
         stream = video_stream(container, path)
-        rate = nominal_rate(stream) or DEFAULT_RATE
+        rate = stream_rate(stream)
         codec = stream.codec_context.name
         width, height = stream.codec_context.width, stream.codec_context.height
         for packet in container.demux():

@@ -12,8 +12,8 @@ from typing import Protocol
 from refcodec.comparison.frames import limited, scaled
 from refcodec.decoder import decode
 from refcodec.generator import GeneratorModel
+from refcodec.libav_frames import frame_to_picture, picture_to_frame
 from refcodec.media import MediaSource
-from refcodec.media.frames import frame_to_picture, picture_to_frame
 from refcodec.picture import Picture
 
 SIGNATURE = bytes.fromhex("894859500d0a1a0a")

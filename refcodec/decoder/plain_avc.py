@@ -22,7 +22,7 @@ from refcodec.decoder.decoding import DecodedPicture
 from refcodec.decoder.media import FULL_RANGE
 from refcodec.decoder.report import DecodeReport
 from refcodec.decoder.substrate import CodedPicture
-from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
+from refcodec.nominal_rate import stream_rate
 from refcodec.picture import Picture
 
 """Pictures a second of a stream that does not tell."""
@@ -72,7 +72,7 @@ class PlainAvcFile:
     @property
     def rate(self) -> Fraction:
         """Nominal pictures a second."""
-        return nominal_rate(self._stream) or DEFAULT_RATE
+        return stream_rate(self._stream)
 
     @property
     def tick(self) -> Fraction:

@@ -22,8 +22,8 @@ from refcodec import errors
 from refcodec.avc.nal import nal_units
 from refcodec.encoder.resizing import CodedSize
 from refcodec.encoder.sharpening import sharpened, strength_at
+from refcodec.libav_frames import picture_to_frame
 from refcodec.media import ColourDescription
-from refcodec.media.frames import picture_to_frame
 from refcodec.picture import Picture
 
 NAL_SLICE, NAL_IDR, NAL_SPS, NAL_PPS = 1, 5, 7, 8

@@ -36,12 +36,11 @@ from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import EncoderSettings
 from refcodec.encoder.survey import Survey, survey_source
-from refcodec.fitting.case import Restoration
 from refcodec.fitting.settings import FitSettings
 from refcodec.media import MediaSource
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import VARIABLE, file_name, find_judges
-from refcodec.restoration import shipped_restoration
+from refcodec.restoration import Restoration, shipped_restoration
 
 _MOST_SIDE_SHARE = 0.9
 _FILES = ", ".join(file_name(net) for net in NETS)

@@ -11,9 +11,10 @@ from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.prompts import coded_prompt, latents_of, prompter, torch_threads
 from refcodec.encoder.segment_job import CodedSegment, SegmentResult, keep
 from refcodec.encoder.worker import report
-from refcodec.fitting.case import CodedPictures, FitCase, Presentation, Restoration
+from refcodec.fitting.case import CodedPictures, FitCase, Presentation
 from refcodec.fitting.settings import FitSettings, share_of
 from refcodec.picture import Picture
+from refcodec.restoration import Restoration
 
 if TYPE_CHECKING:
     from refcodec.fitting.distortion import Distortion

@@ -25,8 +25,8 @@ from refcodec.encoder.fit_job import (
 from refcodec.encoder.picture_store import PictureStore, StoredPictures
 from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
-from refcodec.fitting.case import Restoration
 from refcodec.fitting.settings import FitSettings
+from refcodec.restoration import Restoration
 
 _MOST_MISSED = 2
 """Rounds that do not improve the decode, and then the fit ends."""

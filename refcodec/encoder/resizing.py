@@ -10,7 +10,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from refcodec.encoder.settings import LADDER
-from refcodec.media.frames import frame_to_picture, picture_to_frame
+from refcodec.libav_frames import frame_to_picture, picture_to_frame
 from refcodec.picture import Picture
 
 SMALLEST_CODED_SIDE = 16

@@ -20,7 +20,7 @@ from refcodec.encoder.segment_job import (
     scaled_pictures,
     wanted_pictures,
 )
-from refcodec.media.frames import frame_to_picture
+from refcodec.libav_frames import frame_to_picture
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 

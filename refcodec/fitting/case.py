@@ -13,18 +13,10 @@ import numpy as np
 from refcodec.generator import GeneratorModel
 from refcodec.generator.prompt import Latents
 from refcodec.picture import Picture
+from refcodec.restoration import Restoration
 
 Size = tuple[int, int]
 """Width and height in luma samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restoration:
-    """(#dec.restoration) How presented pictures are restored. gain: restoration_gain, 1..3; digest:
-    restoration_digest, 32 bytes."""
-
-    gain: int
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ import numpy as np
 from av.video.reformatter import Colorspace, Interpolation
 
 from refcodec import errors
+from refcodec.libav_frames import frame_to_picture
 from refcodec.media.description import (
     UNSPECIFIED,
     ColourDescription,
     Orientation,
     SourceDescription,
 )
-from refcodec.media.frames import frame_to_picture
 from refcodec.media.opening import reason
 from refcodec.picture import Picture
 

@@ -30,7 +30,7 @@ from refcodec.media.deinterlacing import Deinterlacer
 from refcodec.media.description import SidePacket, SourceDescription, SourcePicture
 from refcodec.media.opening import opened, reason, video_stream
 from refcodec.media.side_tracks import find_side_tracks, side_packets
-from refcodec.nominal_rate import DEFAULT_RATE, nominal_rate
+from refcodec.nominal_rate import nominal_rate, stream_rate
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
 _SEEK_MARGIN = 2  # seconds before the start of the chosen part
@@ -182,7 +182,7 @@ class MediaSource:
         stream.thread_type = "SLICE"
         stream.codec_context.thread_count = self._threads
         base = Fraction(stream.time_base)
-        rate = nominal_rate(stream) or DEFAULT_RATE
+        rate = stream_rate(stream)
         if seek_to is not None and self._timed:
             container.seek(int(seek_to / base), stream=stream, backward=True)
         deinterlacer: Deinterlacer | None = None

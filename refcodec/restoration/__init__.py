@@ -1,6 +1,7 @@
 """Restoration: the detail that a network finds is added to pictures of presentation size."""
 
 from refcodec.restoration.model import (
+    Restoration,
     RestorationModel,
     find_restoration,
     load_restoration,
@@ -10,6 +11,7 @@ from refcodec.restoration.restorer import LARGEST_GAIN, Restorer, each_gain
 
 __all__ = [
     "LARGEST_GAIN",
+    "Restoration",
     "RestorationModel",
     "Restorer",
     "each_gain",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,15 @@ LARGEST_COST = 1024
 """Multiplications for each luma sample."""
 UNIT = 8
 """Sides of the plane that the network is given are multiples of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """(#dec.restoration) How presented pictures are restored. gain: restoration_gain, 1..3; digest:
+    restoration_digest, 32 bytes."""
+
+    gain: int
+    digest: bytes
 
 
 class RestorationModel:

@@ -32,7 +32,7 @@ from refcodec.comparison.search import MAXIMUM_TRIALS, closest, meet_rate
 from refcodec.comparison.video import Clip, TimedPicture, file_digest, read_pictures
 from refcodec.decoder import decode
 from refcodec.encoder import MediaSource
-from refcodec.media.frames import frame_to_picture, picture_to_frame
+from refcodec.libav_frames import frame_to_picture, picture_to_frame
 from refcodec.metrics.psnr import psnr
 from refcodec.metrics.temporal import temporal_error
 from refcodec.picture import Picture

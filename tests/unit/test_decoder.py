@@ -37,6 +37,7 @@ from refcodec.decoder import DecodedPicture, decode
 from refcodec.decoder.backends import BACKENDS
 from refcodec.decoder.pipeline import Prefetch
 from refcodec.decoder.sinks import picture_hashes, write
+from refcodec.libav_frames import frame_to_picture
 from refcodec.picture import Picture
 from refcodec.upscaling import Upscaler
 
@@ -102,7 +103,7 @@ def plain_decode(stream: TinyStream) -> list[Picture]:
         if generated is not None:
             del frames[0]
         for frame in frames:
-            result.append(tiny_stream.picture_of(frame))
+            result.append(frame_to_picture(frame))
     return result
 
 
@@ -316,7 +317,7 @@ def media_pictures(path: Path) -> list[str]:
     with av.open(str(path)) as media:
         result = []
         for frame in media.decode(video=0):
-            result.append(tiny_stream.picture_of(frame).sha256())
+            result.append(frame_to_picture(frame).sha256())
         return result
 
 

@@ -22,13 +22,14 @@ from refcodec.decoder import decode
 from refcodec.exporting import export_mp4
 from refcodec.exporting.iso_boxes import Box, Edit, move_chunks, parse_boxes
 from refcodec.exporting.timeline import Timeline
+from refcodec.libav_frames import frame_to_picture
 
 
 def media_pictures(path: Path, **options: str) -> list[tuple[Fraction, str]]:
     result = []
     with av.open(str(path), options=options) as media:
         for frame in media.decode(video=0):
-            picture = tiny_stream.picture_of(frame)
+            picture = frame_to_picture(frame)
             assert frame.pts is not None
             result.append((frame.pts * frame.time_base, picture.sha256()))
     return result

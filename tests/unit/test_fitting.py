@@ -23,14 +23,14 @@ from refcodec.encoder.perceptual_measure import distance, seen
 from refcodec.encoder.prompts import prompter
 from refcodec.encoder.resizing import CodedSize, cropped
 from refcodec.encoder.restoration_networks import network_for
-from refcodec.fitting.case import CodedPictures, FitCase, Presentation, Restoration, load_case
+from refcodec.fitting.case import CodedPictures, FitCase, Presentation, load_case
 from refcodec.fitting.settings import FitSettings
 from refcodec.generator.prompt import settle
 from refcodec.media import ColourDescription
 from refcodec.metrics.lpips_layers import NETS
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
-from refcodec.restoration import Restorer
+from refcodec.restoration import Restoration, Restorer
 from refcodec.upscaling import Upscaler
 from tests.unit.test_encode import NoTorch, write_source
 from tests.unit.test_metrics import random_weights

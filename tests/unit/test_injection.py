@@ -25,6 +25,7 @@ from refcodec.avc.parameter_sets import (
     parse_parameter_sets,
 )
 from refcodec.container import Segment, open_reader
+from refcodec.libav_frames import frame_to_picture
 from refcodec.picture import Picture
 from spec.model import injection as plain
 
@@ -67,7 +68,7 @@ def decoded(units: list[list[bytes]]) -> list[tuple[int, Picture]]:
     frames += context.decode(None)
     result = []
     for frame in frames:
-        result.append((frame.pts, tiny_stream.picture_of(frame)))
+        result.append((frame.pts, frame_to_picture(frame)))
     return result
 
 

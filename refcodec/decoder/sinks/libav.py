@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
-import numpy as np
 
 from refcodec import errors
 from refcodec.container import SequenceHeader, TrackHeader, TrackPackets
 from refcodec.decoder.media import SideTracks, describe_colour
+from refcodec.libav_frames import picture_to_frame
 from refcodec.picture import Picture
 
 LOSSLESS_FORMATS = ("matroska", "nut", "avi")
@@ -58,10 +58,7 @@ class LibavSink:
 
     def picture(self, picture: Picture, time: Fraction) -> None:
         """Append a picture that is presented at `time` seconds, a multiple of the tick."""
-        frame: Any = av.VideoFrame(picture.width, picture.height, "yuv420p")
-        for target, plane in zip(frame.planes, picture.planes, strict=True):
-            rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-            rows[: plane.shape[0], : plane.shape[1]] = plane
+        frame = picture_to_frame(picture)
         frame.time_base = self._tick
         frame.pts = round(time / self._tick)
         context = self._video.codec_context
