@@ -132,7 +132,8 @@ class _Search:
         start = torch.from_numpy(case.start.values.astype(np.float32))[None].to(settings.device)
         self._values = start.clone().requires_grad_()
         self._optimiser = CommonAdam(self._values)
-        self._generator = torch.Generator(settings.device).manual_seed(settings.seed)
+        # on the host: the noise does not depend on the device
+        self._generator = torch.Generator().manual_seed(settings.seed)
         self._best: tuple[float, np.ndarray] | None = None
         self.steps = 0
 
@@ -144,7 +145,7 @@ class _Search:
         width = settings.noise * (1 - part) ** 2
         moved = values
         if width > 0:
-            draw = torch.rand(values.shape, generator=self._generator, device=values.device)
+            draw = torch.rand(values.shape, generator=self._generator).to(values.device)
             moved = values + width * (draw - 0.5)
         rendering = self._twin.render(moved)
         turn = number if settings.takes_turns else None
@@ -171,10 +172,11 @@ class _Search:
         assert work.following is not None
         at = planes.map(lambda plane: plane.detach())
         value, slope = work.following.gradient(at, work.settings.sampled, turn)
-        total = planes.y.new_tensor(value)
-        for plane, origin, gradient in zip(planes, at, slope, strict=True):
-            total = total + (gradient * (plane - origin)).sum()
-        return total
+        moved = [
+            (gradient * (plane - origin)).sum()
+            for plane, origin, gradient in zip(planes, at, slope, strict=True)
+        ]
+        return value + torch.stack(moved).sum()
 
     def candidates(self) -> list[np.ndarray]:
         """Return latents that may be best: where the last step led, and those of the lowest estimate."""

@@ -191,6 +191,8 @@ class NetworkTwin:
             elif node.op == "lookup":
                 lo, _ = network.declared(node.inputs[0])
                 self._prepared[node.output] = _Lookup(node, lo, self.device, dtype)
+            elif node.op == "gather_channels":
+                self._prepared[node.output] = torch.tensor(node.index).to(self.device)
 
     def __call__(
         self,
@@ -247,7 +249,8 @@ class NetworkTwin:
         if node.op == "concat":
             return torch.cat(x, 1)
         if node.op == "gather_channels":
-            return x[0][:, list(node.index)]
+            assert prepared is not None
+            return x[0].index_select(1, prepared)
         if node.op == "pixel_shuffle":
             return functional.pixel_shuffle(x[0], node.factor)
         if node.op == "space_to_depth":
