@@ -20,6 +20,7 @@ from refcodec.encoder.rung_choice import (
     RungChoice,
     RungTrials,
     contenders,
+    measure_together,
     measured,
 )
 from refcodec.encoder.segment_job import PromptChoice
@@ -198,6 +199,7 @@ class Planner:
         # What one choice needs says little about another one with other keyframes and another size.
         guesses = [CrfGuess() for _ in choices]
         for restless in (False, True):
+            asked = []
             for choice, guess in zip(choices, guesses, strict=True):
                 trials = self._trials(
                     bool(choice.generated), choice.share, choice.rung, numbers, bits_per_picture
@@ -209,11 +211,13 @@ class Planner:
                     thrift=1.0,
                     guess=guess,
                 )
-                first = self.first_crf(choice)
                 if guess.offset is None:
+                    first = self.first_crf(choice)
                     guess.learn(trials.bits_per_picture / self.size(choice.rung).samples, first)
-                distance, crf = trials.measure(choice.rung)
-                first = clamped(crf) if isfinite(distance) else first
+                asked.append((trials, choice.rung))
+            results = measure_together(asked)
+            for choice, (trials, _), (distance, crf) in zip(choices, asked, results, strict=True):
+                first = clamped(crf) if isfinite(distance) else self.first_crf(choice)
                 distance *= self._counted(choice, restless)
                 found.append((distance, choice, trials.avc, first))
         _, best, avc, first = min(found, key=lambda each: each[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import inf, isfinite
@@ -40,6 +41,9 @@ _UNDER_RATE = 0.8
 """Bits of the dearest trial, of those allowed, up to which another one is made."""
 _WIDE = 2.5
 """Bits of the trial above those allowed, times the ones of the trial below, from which one between is made."""
+
+Measured = tuple[float, float]
+"""Distance and rate factor of trials at the allowed bits; an infinite distance where these are not enough."""
 
 DEFAULT_PROMPT_SHARE = 0.29
 """Where nothing is tried."""
@@ -79,8 +83,8 @@ def by_bits_per_sample(
 class Trials(Protocol):
     """Says how good rungs are."""
 
-    def measure(self, rung: Fraction) -> tuple[float, float]:
-        """Return distance and rate factor at the allowed bits; an infinite distance where these are not enough."""
+    def measure(self, rung: Fraction) -> Measured:
+        """Return what they say about a rung."""
         ...
 
 
@@ -102,15 +106,16 @@ class RungTrials:
     guess: CrfGuess
     pool: WorkerPool
     # Other trials, as `replace` makes them, begin without.
-    measured: dict[Fraction, tuple[float, float]] = field(default_factory=dict, init=False)
+    measured: dict[Fraction, Measured] = field(default_factory=dict, init=False)
 
-    def measure(self, rung: Fraction) -> tuple[float, float]:
-        """Return distance and rate factor at the allowed bits, means over the tried segments."""
+    def measure(self, rung: Fraction) -> Measured:
+        """Return what they say about a rung, means over the tried segments."""
         if rung not in self.measured:
-            self.measured[rung] = self._measure(rung)
+            (self.measured[rung],) = measure_together([(self, rung)])
         return self.measured[rung]
 
-    def _measure(self, rung: Fraction) -> tuple[float, float]:
+    def rounds(self, rung: Fraction) -> Generator[list[TrialJob], list[list[TrialPoint]], Measured]:
+        """Yield the jobs of one round after the other, for the results of each, and return what they say."""
         size = coded_size(self.about.width, self.about.height, rung)
         bits_per_sample = self.bits_per_picture / size.samples
         guess = self.guess.at(bits_per_sample)
@@ -121,8 +126,8 @@ class RungTrials:
         }
         points: dict[int, list[TrialPoint]] = {number: [] for number in self.numbers}
         for _ in range(_ROUNDS):
-            jobs = self._jobs(rung, prompt, crfs)
-            for number, found in zip(crfs, self._results(jobs), strict=True):
+            results = yield self._jobs(rung, prompt, crfs)
+            for number, found in zip(crfs, results, strict=True):
                 points[number] += found
             crfs = self._further(points)
             if not crfs:
@@ -150,19 +155,6 @@ class RungTrials:
             for number, tried in crfs.items()
         ]  # fmt: skip
 
-    def _results(self, jobs: Sequence[TrialJob]) -> Iterator[list[TrialPoint]]:
-        """Yield the results of jobs. Where some workers would have none, each rate factor is a job of its own, once
-        what is kept for the segments' trials is there."""
-        if len(jobs) >= self.pool.count or all(len(job.crfs) == 1 for job in jobs):
-            yield from self.pool.run(run_trial_job, jobs)
-            return
-        kept = [job for job in jobs if job.pictures.lasting]
-        deque(self.pool.run(run_preparation_job, kept), maxlen=0)
-        single = [replace(job, crfs=(crf,)) for job in jobs for crf in job.crfs]
-        found = self.pool.run(run_trial_job, single)
-        for job in jobs:
-            yield [point for _ in job.crfs for point in next(found)]
-
     def _bits(self, number: int) -> float:
         return self.bits_per_picture * self.pictures(number).count
 
@@ -175,6 +167,39 @@ class RungTrials:
                 if all(abs(crf - point.crf) > 0.5 for point in known):
                     further[number] = (crf,)
         return further
+
+
+def measure_together(asked: Sequence[tuple[RungTrials, Fraction]]) -> list[Measured]:
+    """Return what each of some trials, which share a pool but no guess, says about a rung: the same as one after the
+    other, with more jobs at a time."""
+    pool = asked[0][0].pool
+    rounds = [trials.rounds(rung) for trials, rung in asked]
+    jobs = {place: next(each) for place, each in enumerate(rounds)}
+    found: dict[int, Measured] = {}
+    while jobs:
+        results = iter(list(_results([job for each in jobs.values() for job in each], pool)))
+        further: dict[int, list[TrialJob]] = {}
+        for place, each in jobs.items():
+            try:
+                further[place] = rounds[place].send(list(itertools.islice(results, len(each))))
+            except StopIteration as end:
+                found[place] = end.value
+        jobs = further
+    return [found[place] for place in range(len(asked))]
+
+
+def _results(jobs: Sequence[TrialJob], pool: WorkerPool) -> Iterator[list[TrialPoint]]:
+    """Yield the results of jobs. Where some workers would have none, each rate factor is a job of its own, once
+    what is kept for the segments' trials is there."""
+    if len(jobs) >= pool.count or all(len(job.crfs) == 1 for job in jobs):
+        yield from pool.run(run_trial_job, jobs)
+        return
+    kept = [job for job in jobs if job.pictures.lasting]
+    deque(pool.run(run_preparation_job, kept), maxlen=0)
+    single = [replace(job, crfs=(crf,)) for job in jobs for crf in job.crfs]
+    found = pool.run(run_trial_job, single)
+    for job in jobs:
+        yield [point for _ in job.crfs for point in next(found)]
 
 
 def _far(ratios: Sequence[float]) -> bool:

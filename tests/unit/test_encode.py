@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from importlib.abc import MetaPathFinder
@@ -17,7 +18,7 @@ import pytest
 from refcodec import errors, generator
 from refcodec.container import open_reader
 from refcodec.decoder import decode
-from refcodec.encoder import EncoderSettings, MediaSource, encode, prompts, worker
+from refcodec.encoder import EncoderSettings, MediaSource, encode, planning, prompts, worker
 from refcodec.encoder.analysis import bundled_analyser
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
@@ -449,11 +450,24 @@ def test_trials_with_the_settings_themselves_choose_manner_and_kind(
             used.append((keyframes[0] is not None, set(added) <= set(avc.overrides)))
             super().__init__(context, store, avc, keyframes)
 
-    monkeypatch.setattr(RungTrials, "measure", measure)
+    set_trials(monkeypatch, measure)
     monkeypatch.setattr(sys.modules[encode.__module__], "SequenceEncoder", Watched)
     encode(source, tmp_path / "m.hyp", medium())
     assert used == [(generated if near else not generated, restless)]
     assert len(tried) == (4 if near else 2)
+
+
+def set_trials(
+    monkeypatch: pytest.MonkeyPatch,
+    measure: Callable[[RungTrials, Fraction], tuple[float, float]],
+) -> None:
+    """Let trials say what a function does, alone and together."""
+
+    def together(asked: list[tuple[RungTrials, Fraction]]) -> list[tuple[float, float]]:
+        return [measure(trials, rung) for trials, rung in asked]
+
+    monkeypatch.setattr(RungTrials, "measure", measure)
+    monkeypatch.setattr(planning, "measure_together", together)
 
 
 class PlanKnownError(Exception):
@@ -478,7 +492,7 @@ def planned(
     def ended(self: object, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
         raise PlanKnownError(keyframes[0] is not None, avc)
 
-    monkeypatch.setattr(RungTrials, "measure", measure)
+    set_trials(monkeypatch, measure)
     monkeypatch.setattr(SequenceEncoder, "__init__", ended)
     with pytest.raises(PlanKnownError) as caught:
         encode(source, target, settings)

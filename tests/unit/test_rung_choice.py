@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.picture_store import StoredPictures
 from refcodec.encoder.rate_control import CrfGuess
 from refcodec.encoder.resizing import coded_size
-from refcodec.encoder.rung_choice import RungTrials
+from refcodec.encoder.rung_choice import RungTrials, measure_together
 from refcodec.encoder.trial import (
     TrialJob,
     TrialPoint,
@@ -74,6 +75,39 @@ def test_points_do_not_depend_on_the_workers(segments: int, workers: int) -> Non
     assert [function for function, _ in pool.calls[: len(prepared)]] == [
         run_preparation_job for _ in prepared
     ]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_trials_together_say_what_each_does(workers: int) -> None:
+    """Some need more rounds than others."""
+
+    class Waves(Pool):
+        waves = 0
+
+        def run(self, function: Callable[..., Any], jobs: Iterable[TrialJob]) -> Iterator[Any]:
+            self.waves += function is run_trial_job
+            return super().run(function, jobs)
+
+    def asked(pool: Pool) -> list[tuple[RungTrials, Fraction]]:
+        found = []
+        for bits, segments in ((400.0, 1), (40.0, 2), (2.0, 1), (1500.0, 3)):
+            guess = CrfGuess()
+            guess.learn(bits / SIZE.samples, 25.0)
+            each = dataclasses.replace(trials(pool, segments), bits_per_picture=bits, guess=guess)
+            found.append((each, Fraction(1)))
+        return found
+
+    alone, together = Waves(workers), Waves(workers)
+    expected = [each.measure(rung) for each, rung in asked(alone)]
+    assert measure_together(asked(together)) == expected
+    assert len(set(expected)) == 4
+    assert together.waves <= alone.waves - 3
+
+    def tried(pool: Pool) -> list[tuple[str, float]]:
+        calls = [each for each in pool.calls if each[0] is run_trial_job]
+        return sorted((job.pictures.path.stem, crf) for _, job in calls for crf in job.crfs)
+
+    assert tried(together) == tried(alone)
 
 
 def points(*made: tuple[float, float, float]) -> list[TrialPoint]:
