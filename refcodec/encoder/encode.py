@@ -259,10 +259,10 @@ def _target_size(settings: EncoderSettings, survey: Survey) -> float | None:
 
 def _encode_sequence(begun: SequencePlan) -> _Sequence:
     """Encode at the chosen rung, or at a smaller one where that does not fit into the target."""
-    context, planner, choices = begun.context, begun.planner, begun.choices
+    context, planner, settled = begun.context, begun.planner, begun.settled
     target_size = begun.target_size
     while True:
-        choice, avc, first = planner.settle(choices)
+        choice, avc, first = settled.choice, settled.avc, settled.crf
         keyframes = planner.keyframes(choice)
         encoder = SequenceEncoder(context, planner.store(choice.rung), avc, keyframes)
         if target_size is None:
@@ -293,7 +293,7 @@ def _encode_sequence(begun: SequencePlan) -> _Sequence:
                 value=context.settings.bitrate,
                 allowed=f"at least {encoder.smallest_rate:.0f} bit/s for this source",
             )
-        choices = (RungChoice(smaller[0], None, share=choice.share),)
+        settled = planner.settle((RungChoice(smaller[0], None, share=choice.share),))
 
 
 def _restoration(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 
 from refcodec.encoder import keyframe_choice, rung_choice
 from refcodec.encoder.avc_job import AvcSettings
@@ -39,6 +39,19 @@ _FITTED_COUNTS = 0.95
 """Part of a distance that counts behind a generated keyframe that is going to be fitted (docs/decisions/0021)."""
 LARGEST_REFINED = 1920 * 1088
 """Luma samples of a picture up to which prompts are refined: gradients take 1.5 kB a sample in each worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a sequence is going to be encoded. avc: settings of x264 that all segments share; crf: where the search for
+    the rate begins; distance: by trials with these settings, what counts of it, or infinite without; restless: whether
+    pictures are coded in the manner for content that moves."""
+
+    choice: RungChoice
+    avc: AvcSettings
+    crf: float
+    distance: float = inf
+    restless: bool = False
 
 
 class Planner:
@@ -180,25 +193,31 @@ class Planner:
         shared = self._shared(choice.rung, self._tried_segments(), self._bits_per_picture())
         return self._with_best_share(shared, choice.rung)
 
-    def settle(self, choices: Sequence[RungChoice]) -> tuple[RungChoice, AvcSettings, float]:
-        """Return one of the choices, the settings of x264 for the pictures and where the search for the rate begins.
+    def settle(self, choices: Sequence[RungChoice]) -> Settled:
+        """Return what trials with the settings of the encode itself like best.
 
-        The next larger rung with generated keyframes is one of them: quick trials, whose pictures cost more bits,
-        choose too small ones. Pictures are coded in the manner of the preset or in that for content that moves: by
-        trials with the settings themselves, which decide between the choices too.
+        The next larger rung with generated keyframes is one of the choices: quick trials, whose pictures cost more
+        bits, choose too small ones. Without trials that is the first choice, in the manner of the preset.
         """
-        effort, bits = self._settings.effort, self._video_bits
-        best = choices[0]
-        if bits is None or best.distance is None or not effort.restless:
-            self._keep({best.rung})
-            return best, self._manner(best.rung, False), self.first_crf(best)
-        self._context.meter.stage("choosing how pictures are coded", 0.1)
-        choices = (*choices, *self._larger(choices))
+        effort, best = self._settings.effort, choices[0]
+        if self._video_bits is None or best.distance is None or not effort.restless:
+            found = Settled(best, self._manner(best.rung, False), self.first_crf(best))
+        else:
+            self._context.meter.stage("choosing how pictures are coded", 0.1)
+            found = self.weigh((*choices, *self._larger(choices)))
+        self.keep_only(found.choice.rung)
+        return found
+
+    def weigh(
+        self, choices: Sequence[RungChoice], manners: Sequence[bool] = (False, True)
+    ) -> Settled:
+        """Return the best of some choices, which trials made, by trials with the settings of the encode itself, in
+        the manner of the preset (False) or in that for content that moves (True)."""
         numbers, bits_per_picture = self._tried_segments(), self._bits_per_picture()
-        found = []
+        found: list[Settled] = []
         # What one choice needs says little about another one with other keyframes and another size.
         guesses = [CrfGuess() for _ in choices]
-        for restless in (False, True):
+        for restless in manners:
             asked = []
             for choice, guess in zip(choices, guesses, strict=True):
                 trials = self._trials(
@@ -219,10 +238,12 @@ class Planner:
             for choice, (trials, _), (distance, crf) in zip(choices, asked, results, strict=True):
                 first = clamped(crf) if isfinite(distance) else self.first_crf(choice)
                 distance *= self._counted(choice, restless)
-                found.append((distance, choice, trials.avc, first))
-        _, best, avc, first = min(found, key=lambda each: each[0])
-        self._keep({best.rung})
-        return best, avc, first
+                found.append(Settled(choice, trials.avc, first, distance, restless))
+        return min(found, key=lambda each: each.distance)
+
+    def keep_only(self, rung: Fraction) -> None:
+        """Remove the kept pictures of all other rungs."""
+        self._keep({rung})
 
     def _larger(self, choices: Sequence[RungChoice]) -> list[RungChoice]:
         """Return the choices with generated keyframes at the next larger rung, where there is one."""

@@ -470,6 +470,26 @@ def set_trials(
     monkeypatch.setattr(planning, "measure_together", together)
 
 
+@pytest.mark.parametrize(("real", "segments"), [(0.1, 4), (0.3, 2)])
+def test_trials_with_the_settings_themselves_decide_between_near_intervals(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: float, segments: int
+) -> None:
+    def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
+        shorter = len(trials.numbers) > 1
+        if trials.thrift != 1.0:
+            return 0.26 if shorter else 0.25, 30.0
+        return real if shorter else 0.2, 30.0
+
+    set_trials(monkeypatch, measure)
+    settings = medium().with_(
+        keyframes="generated", keyframe_interval=0.8, shortest_interval=0.3, restoration=0
+    )
+    target = tmp_path / "m.hyp"
+    report = encode(source, target, settings)
+    assert len(report.segments) == segments
+    assert sum(1 for _ in decode(target)) == 36
+
+
 class PlanKnownError(Exception):
     """Ends an encode where its plan is known."""
 
