@@ -11,10 +11,12 @@ from refcodec.encoder.rung_choice import RungChoice
 
 _SHORTENED = 2.2
 """What divides the interval from one trial to the next."""
+_SURE = 0.96
+"""Distance, times that of a longer interval, from which quick trials alone make it the shorter one."""
 _NEAR = 1.06
-"""Distance of an interval, times that of the best one, up to which quick trials do not decide."""
+"""Distance, likewise, up to which trials with the settings of the encode itself compare the two."""
 _WORTH = 0.97
-"""Distance, times that of the longer interval, from which the shorter one is taken: trials see only some segments."""
+"""Distance by those, likewise, from which the shorter one is taken: trials see only some segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +46,43 @@ class _Interval:
 
 
 def plan_sequence(context: EncodeContext, target_size: float | None) -> SequencePlan:
-    """Return the plan at the longest interval, or at the shorter one that trials like best. Quick trials say which
-    two may be the best ones, and trials with the settings of the encode itself which of these is."""
+    """Return the plan at the longest interval, or at the shorter one that trials like best. Where quick trials do not
+    tell them apart, trials with the settings of the encode itself do."""
     planner = Planner(context, target_size)
-    left = [_Interval(context, planner, planner.choose_rung())]
-    first = left[0].choices[0]
+    best = _Interval(context, planner, planner.choose_rung())
+    rival: _Interval | None = None
+    first = best.choices[0]
     if target_size is not None and context.use_generator and first.distance is not None:
         for shorter in _shorter(context):
             planner = Planner(shorter, target_size)
-            left = _contenders([*left, _Interval(shorter, planner, (planner.at(first),))])
-    best = left[0]
+            found = _Interval(shorter, planner, (planner.at(first),))
+            if found.distance <= _SURE * best.distance:
+                _clear(best, rival)
+                best, rival = found, None
+            elif found.distance <= _NEAR * best.distance and _is_better(found, rival):
+                _clear(rival)
+                rival = found
+            else:
+                _clear(found)
     settled = best.planner.settle(best.choices)
-    for rival in left[1:]:
-        found = _against(settled, rival)
-        if found.distance < _WORTH * settled.distance:
-            best.planner.clear()
-            best, settled = rival, found
-            rival.planner.keep_only(found.choice.rung)
-        else:
-            rival.planner.clear()
+    if rival is not None:
+        against = _against(settled, rival)
+        if against.distance < _WORTH * settled.distance:
+            rival.planner.keep_only(against.choice.rung)
+            best, rival, settled = rival, best, against
+        _clear(rival)
     return SequencePlan(best.context, best.planner, settled, target_size)
+
+
+def _is_better(found: _Interval, rival: _Interval | None) -> bool:
+    return rival is None or found.distance < rival.distance
+
+
+def _clear(*intervals: _Interval | None) -> None:
+    """Remove the pictures that are kept for intervals that are not taken."""
+    for each in intervals:
+        if each is not None:
+            each.planner.clear()
 
 
 def _shorter(context: EncodeContext) -> Iterator[EncodeContext]:
@@ -80,19 +99,6 @@ def _shorter(context: EncodeContext) -> Iterator[EncodeContext]:
             folder.mkdir()
             yield replace(context, survey=survey, folder=folder)
         interval /= _SHORTENED
-
-
-def _contenders(intervals: list[_Interval]) -> list[_Interval]:
-    """Return of intervals from long to short the best one and another one that is nearly as good, if there is one: the
-    longest of these. The others are removed."""
-    least = min(each.distance for each in intervals)
-    near = [each for each in intervals if each.distance <= _NEAR * least]
-    best = min(near, key=lambda each: each.distance)
-    other = next((each for each in near if each is not best), None)
-    for each in intervals:
-        if each is not best and each is not other:
-            each.planner.clear()
-    return [each for each in near if each is best or each is other]
 
 
 def _against(settled: Settled, rival: _Interval) -> Settled:

@@ -131,6 +131,15 @@ def test_of_two_that_are_near_the_encodes_own_settings_decide(
     assert plan.settled.choice.rung == SETTLED
 
 
+def test_what_quick_trials_are_sure_of_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A longer interval that lost is none of two that are near each other."""
+    plan = planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.49, 10: 0.475})
+    assert count(plan) == 10
+    assert not Planner.weighed
+
+
 def test_of_several_that_are_near_the_longest_is_compared_with_the_best(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
