@@ -25,8 +25,6 @@ from refcodec.decoder.substrate import CodedPicture
 from refcodec.nominal_rate import stream_rate
 from refcodec.picture import Picture
 
-"""Pictures a second of a stream that does not tell."""
-
 
 @dataclass(frozen=True, slots=True)
 class PlainAccessUnit:

@@ -68,7 +68,7 @@ def plan_sequence(context: EncodeContext, target_size: float | None) -> Sequence
     if rival is not None:
         against = _against(settled, rival)
         if against.distance < _WORTH * settled.distance:
-            rival.planner.keep_only(against.choice.rung)
+            rival.planner.keep({against.choice.rung})
             best, rival, settled = rival, best, against
         _clear(rival)
     return SequencePlan(best.context, best.planner, settled, target_size)

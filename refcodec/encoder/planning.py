@@ -137,13 +137,13 @@ class Planner:
             return (self._untried(start),)
         choices = contenders(self._climbed(start, numbers, bits_per_picture))
         # Settling tries them again, from pictures of full size.
-        self._keep({_FULL_SIZE, *(choice.rung for choice in choices)})
+        self.keep({_FULL_SIZE, *(choice.rung for choice in choices)})
         return choices
 
     def _untried(self, rung: Fraction) -> RungChoice:
         return RungChoice(rung, None, share=self._share)
 
-    def _keep(self, rungs: set[Fraction]) -> None:
+    def keep(self, rungs: set[Fraction]) -> None:
         """Remove the kept pictures of all other rungs."""
         for rung, store in self._stores.items():
             if rung not in rungs:
@@ -205,7 +205,7 @@ class Planner:
         else:
             self._context.meter.stage("choosing how pictures are coded", 0.1)
             found = self.weigh((*choices, *self._larger(choices)))
-        self.keep_only(found.choice.rung)
+        self.keep({found.choice.rung})
         return found
 
     def weigh(
@@ -240,10 +240,6 @@ class Planner:
                 distance *= self._counted(choice, restless)
                 found.append(Settled(choice, trials.avc, first, distance, restless))
         return min(found, key=lambda each: each.distance)
-
-    def keep_only(self, rung: Fraction) -> None:
-        """Remove the kept pictures of all other rungs."""
-        self._keep({rung})
 
     def _larger(self, choices: Sequence[RungChoice]) -> list[RungChoice]:
         """Return the choices with generated keyframes at the next larger rung, where there is one."""

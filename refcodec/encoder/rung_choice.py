@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import inf, isfinite
@@ -177,7 +177,7 @@ def measure_together(asked: Sequence[tuple[RungTrials, Fraction]]) -> list[Measu
     jobs = {place: next(each) for place, each in enumerate(rounds)}
     found: dict[int, Measured] = {}
     while jobs:
-        results = iter(list(_results([job for each in jobs.values() for job in each], pool)))
+        results = iter(_results([job for each in jobs.values() for job in each], pool))
         further: dict[int, list[TrialJob]] = {}
         for place, each in jobs.items():
             try:
@@ -188,18 +188,16 @@ def measure_together(asked: Sequence[tuple[RungTrials, Fraction]]) -> list[Measu
     return [found[place] for place in range(len(asked))]
 
 
-def _results(jobs: Sequence[TrialJob], pool: WorkerPool) -> Iterator[list[TrialPoint]]:
-    """Yield the results of jobs. Where some workers would have none, each rate factor is a job of its own, once
+def _results(jobs: Sequence[TrialJob], pool: WorkerPool) -> list[list[TrialPoint]]:
+    """Return the results of jobs. Where some workers would have none, each rate factor is a job of its own, once
     what is kept for the segments' trials is there."""
     if len(jobs) >= pool.count or all(len(job.crfs) == 1 for job in jobs):
-        yield from pool.run(run_trial_job, jobs)
-        return
+        return list(pool.run(run_trial_job, jobs))
     kept = [job for job in jobs if job.pictures.lasting]
     deque(pool.run(run_preparation_job, kept), maxlen=0)
     single = [replace(job, crfs=(crf,)) for job in jobs for crf in job.crfs]
     found = pool.run(run_trial_job, single)
-    for job in jobs:
-        yield [point for _ in job.crfs for point in next(found)]
+    return [[point for _ in job.crfs for point in next(found)] for job in jobs]
 
 
 def _far(ratios: Sequence[float]) -> bool:

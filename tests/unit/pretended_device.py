@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -79,8 +80,6 @@ def _computed(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if asked is not None:
         on_device = torch.device(asked).type != "cpu"
         kwargs = kwargs | {"device": torch.device("cpu")}
-        if function is torch.ops.aten._to_copy.default:
-            kwargs.pop("non_blocking", None)
     result = function(*tree_map(_held, args), **tree_map(_held, kwargs))
     written = _written(function, args, kwargs)
     if written is not None:
@@ -110,8 +109,6 @@ def _sent(value: Any) -> Any:
 @contextmanager
 def pretended_device() -> Iterator[str]:
     """While this lasts torch has the device whose name it gives, without bfloat16."""
-    import pytest
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "_lazy_init", lambda: None)
         patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)

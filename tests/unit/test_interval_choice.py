@@ -46,16 +46,19 @@ class Planner:
     quick: dict[int, float]
     real: dict[int, float]
     generated: bool
+    made: list[int]
     cleared: list[int]
     weighed: list[tuple[int, Fraction, tuple[bool, ...]]]
 
     def __init__(self, context: Context, target_size: float | None) -> None:
         self.count = len(context.survey.starts) - 1
+        self.made.append(self.count)
 
     def choose_rung(self) -> tuple[RungChoice, ...]:
         return (RungChoice(HALF, 30.0, self.quick[self.count], self.generated, share=0.3),)
 
     def at(self, choice: RungChoice) -> RungChoice:
+        assert choice.share == 0.3 and choice.rung in (HALF, SETTLED)
         return replace(choice, crf=31.0, distance=self.quick[self.count], generated=True)
 
     def settle(self, choices: tuple[RungChoice, ...]) -> Settled:
@@ -70,7 +73,7 @@ class Planner:
         settings: Any = None
         return Settled(choices[0], settings, 32.0, self.real[self.count], manners[0])
 
-    def keep_only(self, rung: Fraction) -> None:
+    def keep(self, rungs: set[Fraction]) -> None:
         pass
 
     def clear(self) -> None:
@@ -91,6 +94,7 @@ def planned(
         "quick": quick,
         "real": real or {},
         "generated": generated,
+        "made": [],
         "cleared": [],
         "weighed": [],
     }
@@ -101,8 +105,7 @@ def planned(
     context: Any = Context(Survey((0, 5, 10)), settings, folder, use_generator)
     plan = interval_choice.plan_sequence(context, 1000.0)
     # pictures of all others are gone
-    if use_generator:
-        assert sorted([*Planner.cleared, count(plan)]) == sorted(quick)
+    assert sorted([*Planner.cleared, count(plan)]) == sorted(Planner.made)
     return plan
 
 
@@ -168,7 +171,7 @@ def test_the_best_one_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_no_shorter_than_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.4}, shortest=2.0)) == 5
+    assert count(planned(monkeypatch, tmp_path, {2: 0.5, 5: 0.4, 10: 0.1}, shortest=2.0)) == 5
     assert count(planned(monkeypatch, tmp_path, {2: 0.5}, shortest=5.0)) == 2
 
 
