@@ -23,7 +23,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from conformance.generators.random_model import SHIPPED, write_random_model
 from refcodec import errors, generator
-from refcodec.generator import GeneratorModel
+from refcodec.generator import GeneratorModel, decode_prompt, generate
 from refcodec.generator.generation import control_points
 from refcodec.generator.prompt import Latents, hyper_size, settle
 from refcodec.intnet.backends import available, resolve
@@ -76,12 +76,12 @@ BACKENDS = [name for name in available() if name != "numpy"]
 def test_generate_1080p(
     benchmark: BenchmarkFixture, model: GeneratorModel, latents: Latents, backend: str, threads: int
 ) -> None:
-    model.generate(latents, Q, backend=backend, threads=threads)
+    generate(model, latents.values, Q, backend=backend, threads=threads)
     benchmark.group = "generate 1080p"
     benchmark.extra_info["MAC per luma sample"] = round(model.cost)
     benchmark.pedantic(
-        model.generate,
-        (latents, Q),
+        generate,
+        (model, latents.values, Q),
         {"backend": backend, "threads": threads},
         rounds=5,
         iterations=1,
@@ -98,7 +98,7 @@ def test_decode_prompt_1080p(
     benchmark.group = "decode prompt 1080p"
     benchmark.extra_info["prompt bytes"] = len(prompt)
     found = benchmark.pedantic(
-        model.decode_prompt, (prompt, Q, WIDTH, HEIGHT), rounds=5, warmup_rounds=1
+        decode_prompt, (model, prompt, Q, WIDTH, HEIGHT), rounds=5, warmup_rounds=1
     )
     np.testing.assert_array_equal(found.values, latents.values)
 
@@ -157,12 +157,14 @@ def print_evaluators(
     for backend in backends:
         for threads in thread_counts:
             keyframe = least_time(
-                lambda b=backend, n=threads: model.generate(latents, Q, backend=b, threads=n),
+                lambda b=backend, n=threads: generate(
+                    model, latents.values, Q, backend=b, threads=n
+                ),
                 rounds,
             )
             parsing = least_time(
-                lambda b=backend, n=threads: model.decode_prompt(
-                    prompt, Q, WIDTH, HEIGHT, backend=b, threads=n
+                lambda b=backend, n=threads: decode_prompt(
+                    model, prompt, Q, WIDTH, HEIGHT, backend=b, threads=n
                 ),
                 rounds,
             )

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from refcodec.fitting.case import FitCase
 from refcodec.fitting.distortion import LpipsDistance
+from refcodec.generator import generate
 from refcodec.metrics.lpips_weights import find_judges
 from refcodec.twin.chain import ChainTwin
 from refcodec.twin.integer_network import Arithmetic
@@ -82,7 +83,10 @@ def _keyframe(case: FitCase, clock: Clock, device: str) -> None:
             _row(f"{name}: forward", clock.of(forward))
             _row(f"{name}: forward and backward", clock.of(both))
     generator = case.model
-    _row("keyframe, integer generator", clock.of(lambda: generator.generate(case.start, case.q)))
+    _row(
+        "keyframe, integer generator",
+        clock.of(lambda: generate(generator, case.start.values, case.q)),
+    )
 
 
 def _following(recording: Recording, clock: Clock, device: str) -> None:
@@ -161,7 +165,7 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     case = make_case(chosen.source, chosen.coded, 0, 0.0, presented=False)
     assert case.coded is not None
-    picture = case.model.generate(case.start, case.q)
+    picture = generate(case.model, case.start.values, case.q)
     recording = record_interval(case.coded.parameter_sets, case.coded.access_units, picture)
     print(f"{recording.width} x {recording.height}, {len(recording.pictures)} pictures")
     clock = Clock(chosen.device)

@@ -33,7 +33,7 @@ from refcodec.container import (
     Writer,
     output_file,
 )
-from refcodec.generator import GeneratorModel, load_model
+from refcodec.generator import GeneratorModel, generate, load_model
 from refcodec.generator.prompt import encode_prompt, hyper_size, settle
 from refcodec.libav_frames import picture_to_frame
 from refcodec.picture import Picture
@@ -192,7 +192,7 @@ def _prompt(
     values = rng.integers(-6, 7, (model.latent_channels, height, width), np.int16)
     latents = settle(model, q, hyper, values, backend="numpy")
     data = encode_prompt(model, q, latents.hyper, latents.values, backend="numpy")
-    return data, model.generate(latents, q, backend="numpy")
+    return data, generate(model, latents.values, q, backend="numpy")
 
 
 def _inter_coded(

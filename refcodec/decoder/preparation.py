@@ -11,7 +11,7 @@ from refcodec.avc.access_units import to_annex_b
 from refcodec.avc.injection import injected_idr
 from refcodec.avc.parameter_sets import ParameterSets, parse_parameter_sets
 from refcodec.container import Segment, SequenceHeader
-from refcodec.generator import GeneratorModel, bundled
+from refcodec.generator import GeneratorModel, bundled, decode_prompt, generate
 from refcodec.picture import Picture
 from refcodec.restoration import Restorer, find_restoration
 
@@ -163,7 +163,7 @@ class SequenceSetup:
         """(#dec.process) Return the picture of the segment's prompt."""
         keyframe, sps = segment.keyframe, self.sets.sps
         model, q = self.model(), keyframe.prompt_scale_index
-        latents = model.decode_prompt(
-            keyframe.prompt_data, q, sps.pic_width_in_mbs, sps.pic_height_in_mbs
+        latents = decode_prompt(
+            model, keyframe.prompt_data, q, sps.pic_width_in_mbs, sps.pic_height_in_mbs
         )
-        return model.generate(latents, q)
+        return generate(model, latents.values, q)

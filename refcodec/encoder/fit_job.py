@@ -13,6 +13,7 @@ from refcodec.encoder.segment_job import CodedSegment, SegmentResult, keep
 from refcodec.encoder.worker import report
 from refcodec.fitting.case import CodedPictures, FitCase, Presentation
 from refcodec.fitting.settings import FitSettings, share_of
+from refcodec.generator import generate
 from refcodec.picture import Picture
 from refcodec.restoration import Restoration
 
@@ -159,7 +160,7 @@ def _decoded(job: MeasureJob) -> Iterator[tuple[Picture, Picture]]:
     if segment.prompt_data is not None:
         model, q = prompter(job.model).model, segment.prompt_scale_index
         latents = latents_of(model, q, segment.prompt_data, job.pictures.size)
-        generated = model.generate(latents, q)
+        generated = generate(model, latents.values, q)
     coded = coded_pictures(segment)
     recording = record_interval(coded.parameter_sets, coded.access_units, generated)
     measured = max(1, round(_MEASURED * share_of(job.pictures.count / job.rate)))

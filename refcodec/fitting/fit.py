@@ -15,7 +15,7 @@ from refcodec.fitting.distortion import Distortion
 from refcodec.fitting.following import Following
 from refcodec.fitting.optimiser import CommonAdam
 from refcodec.fitting.settings import FitSettings
-from refcodec.generator import estimate_bits
+from refcodec.generator import estimate_bits, generate
 from refcodec.generator.prompt import Latents, settle
 from refcodec.picture import Picture
 from refcodec.twin.integer_network import Arithmetic
@@ -65,7 +65,7 @@ class Round:
         self._original = distortion.prepare(planes_of(original.planes, settings.device))
         self.following: Following | None = None
         if case.coded is not None and settings.targets:
-            keyframe = case.model.generate(case.start, case.q)
+            keyframe = generate(case.model, case.start.values, case.q)
             self.following = Following(case, keyframe, distortion, settings)
 
     def keyframe_distance(self, planes: Planes, turn: int | None = None) -> Tensor:
@@ -76,7 +76,7 @@ class Round:
         """Return bits and cost of latents that can be coded, from the integer decoders."""
         case, device = self.case, self.settings.device
         bits = float(estimate_bits(case.model, case.q, latents.hyper, latents.values))
-        picture: Picture = case.model.generate(latents, case.q)
+        picture: Picture = generate(case.model, latents.values, case.q)
         with torch.no_grad():
             distance = float(self.keyframe_distance(planes_of(picture.planes, device)))
         if self.following is not None:

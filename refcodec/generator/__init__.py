@@ -1,8 +1,8 @@
 """The generator of profile core: from a prompt to latents, stage 1, stage 2 and the generated picture.
 
-    model = generator.load_model(path)                    or generator.bundled(1, digest)
-    latents = model.decode_prompt(prompt, q, width, height)    sizes of the latent grid
-    picture = model.generate(latents, q)                  a refcodec.picture.Picture on the 16-grid
+    model = load_model(path)                                    or bundled(1, digest)
+    latents = decode_prompt(model, prompt, q, width, height)    sizes of the latent grid
+    picture = generate(model, latents.values, q)                a refcodec.picture.Picture on the 16-grid
 
 The other direction, for encoders: `encode_prompt`, `estimate_bits`.
 """

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from refcodec.generator.contract import LATENT_LIMIT, QPLANE, SCALE_COUNT
+from refcodec.generator.model import GeneratorModel
 from refcodec.intnet.backends import evaluator
 from refcodec.intnet.layout import channels_last
 from refcodec.picture import Picture
 from refcodec.processors import default_threads
-
-if TYPE_CHECKING:
-    from refcodec.generator.model import GeneratorModel
 
 Int16 = NDArray[np.int16]
 _kernel = njit(nogil=True, cache=True, error_model="numpy")

@@ -7,15 +7,10 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from refcodec import errors
-from refcodec.generator import generation, prompt
 from refcodec.generator.contract import LUMA_PER_LATENT, Contract
 from refcodec.intnet.installed import installed, with_digest
 from refcodec.intnet.model_file import ModelFile, read_model_file
-from refcodec.picture import Picture
 from spec import data
 
 GENERATOR_NAMES = {1: "core"}
@@ -61,33 +56,6 @@ class GeneratorModel:
                 value=f"{latent_width}x{latent_height}",
                 allowed=f"sides 1..{side}, at most {count} positions",
             )
-
-    def decode_prompt(
-        self,
-        data: bytes | memoryview,
-        q: int,
-        latent_width: int,
-        latent_height: int,
-        *,
-        backend: str = "auto",
-        threads: int | None = None,
-    ) -> prompt.Latents:
-        """Decode a prompt; see `prompt.decode_prompt`."""
-        return prompt.decode_prompt(
-            self, data, q, latent_width, latent_height, backend=backend, threads=threads
-        )
-
-    def generate(
-        self,
-        latents: prompt.Latents | NDArray[np.int16],
-        q: int,
-        *,
-        backend: str = "auto",
-        threads: int | None = None,
-    ) -> Picture:
-        """Make the picture of quantised latents; see `generation.generate`."""
-        values = latents.values if isinstance(latents, prompt.Latents) else latents
-        return generation.generate(self, values, q, backend=backend, threads=threads)
 
 
 @cache

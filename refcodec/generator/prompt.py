@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,10 @@ from refcodec.generator.contract import (
     QPLANE,
     SCALE_COUNT,
 )
+from refcodec.generator.model import GeneratorModel
 from refcodec.intnet.backends import evaluator
 from refcodec.intnet.layout import channels_first
 from refcodec.processors import default_threads
-
-if TYPE_CHECKING:
-    from refcodec.generator.model import GeneratorModel
 
 Int16 = NDArray[np.int16]
 

@@ -11,7 +11,7 @@ from refcodec.container.reader import Reader
 from refcodec.container.rules import ContainerRules
 from refcodec.container.source import Readable, open_source
 from refcodec.errors import HypError, error, for_requirement
-from refcodec.generator import GeneratorModel, bundled
+from refcodec.generator import GeneratorModel, bundled, decode_prompt
 from refcodec.generator.model import GENERATOR_NAMES
 from refcodec.restoration import find_restoration
 from refcodec.validation.findings import ValidationReport
@@ -125,8 +125,8 @@ class _Validation:
         width = -(-self._header.coded_width // 16)
         height = -(-self._header.coded_height // 16)
         try:
-            self._model.decode_prompt(
-                keyframe.prompt_data, keyframe.prompt_scale_index, width, height
+            decode_prompt(
+                self._model, keyframe.prompt_data, keyframe.prompt_scale_index, width, height
             )
         except HypError as fault:
             yield for_requirement(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conformance.generators.plain_model import plain_model, plain_tables
 from conformance.generators.random_model import write_random_model
 from refcodec import errors, generator
-from refcodec.generator import GeneratorModel, Latents
+from refcodec.generator import GeneratorModel, Latents, decode_prompt, generate
 from refcodec.generator.prompt import hyper_size, settle
 from refcodec.intnet.backends import available
 from spec.model import generation, prompt_decoding
@@ -55,8 +55,8 @@ def test_every_decoder_gives_the_same_picture(tmp_path: Path, seed: int) -> None
     planes = generation.generate(plain, values, q)
     for backend in available():
         for threads in (1, 2):
-            found = model.decode_prompt(prompt, q, width, height, backend=backend, threads=threads)
-            picture = model.generate(found, q, backend=backend, threads=threads)
+            found = decode_prompt(model, prompt, q, width, height, backend=backend, threads=threads)
+            picture = generate(model, found.values, q, backend=backend, threads=threads)
             assert [plane.tolist() for plane in picture.planes] == list(planes)
     assert len(np.unique(planes[0])) > 50, "a picture without contrast proves nothing"
 
@@ -76,7 +76,7 @@ def test_prompts_round_trip(
     prompt = generator.encode_prompt(model, q, latents.hyper, latents.values, backend="numba")
     bits = generator.estimate_bits(model, q, latents.hyper, latents.values, backend="numba")
     assert abs(8 * len(prompt) - bits) < bits * 0.003 + 17
-    found = model.decode_prompt(prompt, q, width, height, backend="numba")
+    found = decode_prompt(model, prompt, q, width, height, backend="numba")
     np.testing.assert_array_equal(found.values, latents.values)
     np.testing.assert_array_equal(found.hyper, latents.hyper)
 
@@ -87,11 +87,11 @@ def test_any_bytes_give_a_picture_or_a_typed_error(
     model: GeneratorModel, q: int, width: int, height: int, data: bytes
 ) -> None:
     try:
-        latents = model.decode_prompt(data, q, width, height, backend="numba")
+        latents = decode_prompt(model, data, q, width, height, backend="numba")
     except errors.HypError as error:
         assert error.id.startswith("HYP-E-ENT-")
     else:
-        picture = model.generate(latents, q, backend="numba")
+        picture = generate(model, latents.values, q, backend="numba")
         assert picture.y.shape == (16 * height, 16 * width)
 
 
@@ -100,7 +100,7 @@ def test_impossible_sizes_are_refused_before_allocation(
     model: GeneratorModel, size: tuple[int, int]
 ) -> None:
     with pytest.raises(errors.CLASSES["HYP-E-GEN-03"]):
-        model.decode_prompt(b"", 0, *size)
+        decode_prompt(model, b"", 0, *size)
 
 
 def test_values_that_cannot_be_coded_are_refused(model: GeneratorModel) -> None:

@@ -13,6 +13,7 @@ import pytest
 from conformance.generators.plain_model import plain_model, plain_tables
 from conformance.generators.random_model import write_random_model
 from refcodec import errors, generator
+from refcodec.generator import decode_prompt, generate
 from refcodec.generator.prompt import settle
 from refcodec.intnet.backends import available
 from refcodec.intnet.installed import MODELS
@@ -44,8 +45,8 @@ def test_the_specification_and_all_evaluators_agree_on_shipped_models(name: str)
     planes = generation.generate(plain, decoded, q)
     for backend in available():
         for threads in (1, 2):
-            found = model.decode_prompt(prompt, q, width, height, backend=backend, threads=threads)
-            picture = model.generate(found, q, backend=backend, threads=threads)
+            found = decode_prompt(model, prompt, q, width, height, backend=backend, threads=threads)
+            picture = generate(model, found.values, q, backend=backend, threads=threads)
             assert [plane.tolist() for plane in picture.planes] == list(planes)
 
 
@@ -53,10 +54,10 @@ def test_evaluators_agree_on_a_picture_of_many_strips() -> None:
     model = generator.bundled(1)
     rng = np.random.default_rng(4)
     values = np.round(rng.laplace(size=(model.latent_channels, 24, 40)) * 4).astype(np.int16)
-    expected = model.generate(values, 40, backend="torch" if "torch" in available() else "numpy")
+    expected = generate(model, values, 40, backend="torch" if "torch" in available() else "numpy")
     for backend in set(available()) - {"numpy", "torch"}:
         for threads in (1, 2):
-            assert model.generate(values, 40, backend=backend, threads=threads).same_as(expected)
+            assert generate(model, values, 40, backend=backend, threads=threads).same_as(expected)
 
 
 def test_models_are_found_by_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +90,7 @@ def test_decoding_imports_no_torch() -> None:
         "import sys, numpy as np\n"
         "from refcodec import generator\n"
         "model = generator.bundled(1)\n"
-        "model.generate(np.zeros((model.latent_channels, 1, 1), np.int16), 3)\n"
+        "generator.generate(model, np.zeros((model.latent_channels, 1, 1), np.int16), 3)\n"
         "sys.exit('torch' in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

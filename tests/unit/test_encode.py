@@ -27,6 +27,7 @@ from refcodec.encoder.rung_choice import RungChoice, RungTrials
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
 from refcodec.fitting.settings import FitSettings
+from refcodec.generator import decode_prompt, generate
 from refcodec.metrics import psnr
 from refcodec.metrics.lpips_weights import file_name
 from refcodec.picture import Picture
@@ -334,7 +335,7 @@ def keyframe_cost(path: Path, original: Picture) -> tuple[float, int]:
         digest = bytes(reader.sequence_header.model_digest)
     q, prompt = keyframe.prompt_scale_index, bytes(keyframe.prompt_data)
     model = generator.bundled(1, digest)
-    picture = model.generate(model.decode_prompt(prompt, q, WIDTH // 16, HEIGHT // 16), q)
+    picture = generate(model, decode_prompt(model, prompt, q, WIDTH // 16, HEIGHT // 16).values, q)
     trade = bundled_analyser().trade.at(q)
     distortion = distortion_of(FitSettings())
     prepared = distortion.prepare(planes_of(original.planes))

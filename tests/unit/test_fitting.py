@@ -41,6 +41,7 @@ from refcodec.fitting.distortion import FeatureDistance, SquaredError, distortio
 from refcodec.fitting.fit import Round, fit  # noqa: E402
 from refcodec.fitting.following import spread, target_weights  # noqa: E402
 from refcodec.fitting.presented import PresentedDistortion  # noqa: E402
+from refcodec.generator import generate  # noqa: E402
 from refcodec.twin.planes import Planes, planes_of  # noqa: E402
 from trainer.__main__ import app as trainer_app  # noqa: E402
 from trainer.fit import make_case, run_case  # noqa: E402
@@ -65,7 +66,7 @@ def case() -> FitCase:
     start = settle(maker.model, Q, z, v)
     colour = ColourDescription(1, 1, 1, False)
     avc = AvcSettings(CodedSize(WIDTH, HEIGHT), Fraction(25), colour, "veryfast")
-    coded = encode_interval(pictures, avc, 30.0, maker.model.generate(start, Q))
+    coded = encode_interval(pictures, avc, 30.0, generate(maker.model, start.values, Q))
     units = tuple(each.nal_units for each in coded.pictures)
     return FitCase(
         maker.model, Q, maker.trade.at(Q), start, dict(enumerate(pictures)), 25.0,
@@ -186,7 +187,7 @@ def test_following_pictures_are_measured_on_the_keyframe(case: FitCase) -> None:
     work = Round(case, settings, SquaredError())
     assert work.following is not None
     assert sum(work.following.weights.values()) == pytest.approx(1)
-    keyframe = case.model.generate(case.start, case.q)
+    keyframe = generate(case.model, case.start.values, case.q)
     estimate, slope = work.following.gradient(planes_of(keyframe.planes), COUNT)
     assert estimate == pytest.approx(work.following.exact(keyframe, "cpu"), rel=1e-5)
     assert float(slope.y.abs().max()) > 0

@@ -16,7 +16,7 @@ from refcodec.fitting.distortion import SquaredError  # noqa: E402
 from refcodec.fitting.fit import fit  # noqa: E402
 from refcodec.fitting.settings import FitSettings  # noqa: E402
 from refcodec.fitting.trade import Trade  # noqa: E402
-from refcodec.generator import encode_prompt, load_model  # noqa: E402
+from refcodec.generator import decode_prompt, encode_prompt, generate, load_model  # noqa: E402
 from refcodec.generator.prompt import settle  # noqa: E402
 from refcodec.picture import Picture  # noqa: E402
 from refcodec.twin.keyframe import KeyframeTwin  # noqa: E402
@@ -153,7 +153,7 @@ def test_shipped_model_equals_the_trained_one(shipped: tuple[Generator, Path]) -
     )
     settled = settle(generator, q, z, v)
     prompt = encode_prompt(generator, q, settled.hyper, settled.values)
-    decoded = generator.generate(generator.decode_prompt(prompt, q, 4, 3), q)
+    decoded = generate(generator, decode_prompt(generator, prompt, q, 4, 3).values, q)
     y = torch.from_numpy(picture.y)[None, None].float() / 255
     c = torch.from_numpy(np.stack([picture.u, picture.v]))[None].float() / 255
     with torch.no_grad():
@@ -177,7 +177,7 @@ def test_twin_equals_the_decoder_and_a_fit_pays(shipped: tuple[Generator, Path])
     rendering = KeyframeTwin(generator, q, start.hyper).render(
         torch.from_numpy(start.values.astype(np.float32))[None]
     )
-    decoded = generator.generate(start, q)
+    decoded = generate(generator, start.values, q)
     np.testing.assert_array_equal(rendering.luma[0, 0].detach().numpy(), decoded.y)
     np.testing.assert_array_equal(
         rendering.chroma[0].detach().numpy(), np.stack([decoded.u, decoded.v])

@@ -21,6 +21,7 @@ from tests.unit.test_encode import HEIGHT, WIDTH, write_source
 
 torch = pytest.importorskip("torch")
 
+from refcodec.generator import decode_prompt  # noqa: E402
 from refcodec.twin.chain import ChainTwin  # noqa: E402
 from refcodec.twin.integer_network import Arithmetic  # noqa: E402
 from refcodec.twin.planes import planes_of  # noqa: E402
@@ -47,7 +48,8 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Coded:
         reader.close()
     recording = record_segment(path)
     keyframe = segment.keyframe
-    latents = prompter(None).model.decode_prompt(
+    latents = decode_prompt(
+        prompter(None).model,
         keyframe.prompt_data,
         keyframe.prompt_scale_index,
         recording.width // 16,
