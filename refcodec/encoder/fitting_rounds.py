@@ -27,6 +27,7 @@ from refcodec.encoder.segment_job import PromptChoice, SegmentResult
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.fitting.settings import FitSettings
 from refcodec.restoration import Restoration
+from refcodec.wording import counted
 
 _MOST_MISSED = 2
 """Rounds that do not improve the decode, and then the fit ends."""
@@ -79,8 +80,8 @@ class FitReport:
         ended = ", ended by an interrupt" if self.interrupted else ""
         course = " -> ".join(f"{distance:.4f}" for distance in self.distances)
         return (
-            f"Prompts were fitted in {self.steps} steps{ended}; distance of the decode to the source at equal rate "
-            f"by round: {course}; {self.kept_rounds} rounds kept."
+            f"Prompts were fitted in {counted(self.steps, 'step')}{ended}; distance of the decode to the source "
+            f"at equal rate by round: {course}; {counted(self.kept_rounds, 'round')} kept."
         )
 
 
