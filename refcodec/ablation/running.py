@@ -117,8 +117,8 @@ def _encoded(
     folder: Path,
     progress: Progress,
 ) -> VariantFacts:
-    """Return a variant of a clip. The first one chooses the coded size, where keyframes stand and the part of the
-    rate for prompts, the others take them."""
+    """Return a variant of a clip. The first one chooses the coded size, where keyframes stand, prompt_scale_index and
+    the part of the rate for prompts, the others take them."""
     settings = variant.change(
         replace(
             ablation.settings,
@@ -134,7 +134,9 @@ def _encoded(
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
     if before and settings.prompt_share is None:
-        settings = settings.with_(prompt_share=_prompt_share(before[0], ablation.bitrate))
+        share = _prompt_share(before[0], ablation.bitrate)
+        index = _prompt_scale_index(before[0].path)
+        settings = settings.with_(prompt_share=share, prompt_scale_index=index)
     if before:
         interval = _longest_segment(before[0].path)
         settings = settings.with_(keyframe_interval=interval, shortest_interval=interval)
@@ -177,9 +179,15 @@ def _longest_segment(path: Path) -> float:
         return max(float(ticks * reader.sequence_header.tick), 0.1)
 
 
+def _prompt_scale_index(path: Path) -> int | None:
+    """Return the prompt_scale_index of a file, None where no keyframe of it is generated."""
+    with open_reader(path) as reader:
+        keyframes = (item.keyframe for item in reader.items() if isinstance(item, Segment))
+        return next((k.prompt_scale_index for k in keyframes if k.prompt_data), None)
+
+
 def _prompt_share(facts: VariantFacts, bitrate: int) -> float:
-    """Return the part of the rate that prompts had, and a little more: from it the encoder finds the same
-    prompt_scale_index by lines through a few sizes."""
+    """Return the part of the rate that prompts had, and a little more: fits make them larger."""
     share = 1.02 * facts.keyframe_rate / bitrate
     return min(max(round(share, 4), 0.02), 0.9)
 

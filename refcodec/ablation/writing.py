@@ -73,7 +73,7 @@ def _conditions(ablation: Ablation, labels: set[str]) -> list[str]:
     return [
         f"First {ablation.duration:g} s of each clip at {ablation.bitrate / 1000:g} kbit/s, every byte of the file "
         "counted; each peer at the best of its sizes, no keyframe forced on it. The variants of HYP share coded size, "
-        f"preset ({settings.preset}), keyframe interval and the part of the rate for prompts, and have generated "
+        f"preset ({settings.preset}), keyframe interval and prompt_scale_index, and have generated "
         "keyframes only:",
         "",
         *variants,

@@ -374,6 +374,8 @@ class Planner:
         """Return the prompt choice for a coded size where prompts have `share` of the bits; prompts are measured
         once, at the size of `rung`."""
         settings = self._settings
+        if settings.prompt_scale_index is not None:
+            return PromptChoice(settings.prompt_scale_index, settings.model)
         if self._video_bits is None:
             assert settings.quality is not None
             return PromptChoice(quality_to_prompt_scale_index(settings.quality), settings.model)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from refcodec import errors
 from refcodec.fitting.settings import FitSettings
+from refcodec.generator.contract import SCALE_COUNT
 from refcodec.processors import default_threads
 from refcodec.restoration import LARGEST_GAIN
 
@@ -131,6 +132,7 @@ class EncoderSettings:
     keyframes: "auto" (by cost), "generated" or "coded" for every segment.
     model: path of a generator model file; None: the bundled model of profile core.
     prompt_share: part of the video's bits spent on prompts, 0.02 to 0.9; None: chosen by the encoder.
+    prompt_scale_index: that of all prompts, 0 (finest) to 63; None: the one that spends their part of the bits.
     refine: steps of fitting the latents of each prompt to its keyframe, 0 (none) to 1000; needs torch. None: 20 with
         the preset slow where torch and the weights of LPIPS are found and `fit` is 0, else none.
     fit: steps a round of fitting each prompt to its keyframe and the pictures that follow, 0 (none) to 10000;
@@ -154,6 +156,7 @@ class EncoderSettings:
     keyframes: KeyframeChoice = "auto"
     model: Path | None = None
     prompt_share: float | None = None
+    prompt_scale_index: int | None = None
     refine: int | None = None
     fit: int = 0
     fit_settings: FitSettings = field(default_factory=FitSettings)
@@ -184,6 +187,8 @@ class EncoderSettings:
             _refuse("keyframes", self.keyframes, "auto, generated, coded")
         if self.prompt_share is not None and not 0.02 <= self.prompt_share <= 0.9:
             _refuse("prompt_share", self.prompt_share, "0.02..0.9")
+        if self.prompt_scale_index is not None and not 0 <= self.prompt_scale_index < SCALE_COUNT:
+            _refuse("prompt_scale_index", self.prompt_scale_index, f"0..{SCALE_COUNT - 1}")
         if self.refine is not None and not 0 <= self.refine <= 1000:
             _refuse("refine", self.refine, "0..1000 steps")
         if not 0 <= self.fit <= 10_000:

@@ -92,7 +92,7 @@ def test_other_steps_are_another_experiment(
 def test_variants_take_what_the_first_one_chose(
     clip: Path, cache: Path, result: ClipResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that they differ in their latents: keyframes stand at the same places and have the same share."""
+    """So that they differ in their latents: keyframes stand at the same places and have the same prompt_scale_index."""
     asked: list[EncoderSettings] = []
 
     class EncodedError(Exception):
@@ -109,11 +109,13 @@ def test_variants_take_what_the_first_one_chose(
     (settings,) = asked
     first = result.variants[0]
     with open_reader(first.path) as reader:
-        counts = [len(item.access_units) for item in reader.items() if isinstance(item, Segment)]
+        segments = [item for item in reader.items() if isinstance(item, Segment)]
+    counts = [len(segment.access_units) for segment in segments]
     assert sum(counts) == 10
     assert settings.keyframe_interval == settings.shortest_interval
     assert settings.keyframe_interval == pytest.approx(max(counts) / 25)
     assert settings.prompt_share == pytest.approx(1.02 * first.keyframe_rate / 60_000, abs=1e-3)
+    assert settings.prompt_scale_index == segments[0].keyframe.prompt_scale_index
 
 
 def test_the_page_says_what_was_found(result: ClipResult, tmp_path: Path) -> None:

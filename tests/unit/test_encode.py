@@ -115,6 +115,20 @@ def test_total_rate_is_met_and_the_file_decodes(
     assert min(quality) > 20
 
 
+@pytest.mark.parametrize("rate", [{"bitrate": 120_000}, {"quality": 40}])
+def test_prompts_have_the_prompt_scale_index_that_is_asked_for(
+    source: Path, tmp_path: Path, rate: dict[str, Any]
+) -> None:
+    sizes = []
+    for index in (30, 45):
+        settings = fast(keyframes="generated", prompt_scale_index=index, **rate)
+        report = encode(source, tmp_path / "a.hyp", settings)
+        assert report.prompt_scale_index == index
+        assert {segment.prompt_scale_index for segment in report.segments} == {index}
+        sizes.append(report.keyframe_rate)
+    assert sizes[0] > sizes[1]
+
+
 def test_more_bits_give_more_quality(source: Path, tmp_path: Path) -> None:
     means = []
     for quality in (20, 60):
@@ -315,6 +329,7 @@ def test_source_is_never_overwritten(source: Path) -> None:
         {"size": Fraction(3, 2)},
         {"workers": 0},
         {"prompt_share": 1.5},
+        {"prompt_scale_index": 64},
         {"refine": -1},
         {"refine": 1001},
     ],
