@@ -50,12 +50,14 @@ class Ablation:
 
 @dataclass(frozen=True)
 class VariantFacts:
-    """How a variant was made: its file, seconds of the encode, prompt bits a second, notes of the encoder."""
+    """How a variant was made: its file, seconds of the encode, prompt bits a second, prompt_scale_index (None without
+    generated keyframes), notes of the encoder."""
 
     label: str
     path: Path
     seconds: float
     keyframe_rate: float
+    prompt_scale_index: int | None
     coded_size: tuple[int, int]
     notes: tuple[str, ...]
 
@@ -135,8 +137,9 @@ def _encoded(
         settings = settings.with_(size=_rung(before[0].path))
     if before and settings.prompt_share is None:
         share = _prompt_share(before[0], ablation.bitrate)
-        index = _prompt_scale_index(before[0].path)
-        settings = settings.with_(prompt_share=share, prompt_scale_index=index)
+        settings = settings.with_(
+            prompt_share=share, prompt_scale_index=before[0].prompt_scale_index
+        )
     if before:
         interval = _longest_segment(before[0].path)
         settings = settings.with_(keyframe_interval=interval, shortest_interval=interval)
@@ -149,6 +152,7 @@ def _encoded(
         facts = {
             "seconds": time.monotonic() - begin,
             "keyframe_rate": found.keyframe_rate,
+            "prompt_scale_index": found.prompt_scale_index,
             "coded_size": [found.coded_width, found.coded_height],
             "rung": str(found.rung),
             "notes": list(found.notes),
@@ -161,6 +165,7 @@ def _encoded(
         path,
         facts["seconds"],
         facts["keyframe_rate"],
+        facts["prompt_scale_index"],
         (width, height),
         tuple(facts["notes"]),
     )
@@ -177,13 +182,6 @@ def _longest_segment(path: Path) -> float:
         segments = (item for item in reader.items() if isinstance(item, Segment))
         ticks = max(segment.keyframe.segment_duration for segment in segments)
         return max(float(ticks * reader.sequence_header.tick), 0.1)
-
-
-def _prompt_scale_index(path: Path) -> int | None:
-    """Return the prompt_scale_index of a file, None where no keyframe of it is generated."""
-    with open_reader(path) as reader:
-        keyframes = (item.keyframe for item in reader.items() if isinstance(item, Segment))
-        return next((k.prompt_scale_index for k in keyframes if k.prompt_data), None)
 
 
 def _prompt_share(facts: VariantFacts, bitrate: int) -> float:

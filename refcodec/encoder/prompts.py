@@ -15,7 +15,7 @@ from refcodec.encoder.resizing import CodedSize
 from refcodec.fitting.case import FitCase
 from refcodec.fitting.settings import FitSettings
 from refcodec.fitting.trade import Trade
-from refcodec.generator import GeneratorModel, decode_prompt, generate
+from refcodec.generator import GeneratorModel
 from refcodec.generator.prompt import Latents, settle
 from refcodec.picture import Picture
 
@@ -94,13 +94,13 @@ def coded_prompt(
     data = generator.encode_prompt(model, q, latents.hyper, latents.values)
     # Decoding what was coded, not trusting the arrays: the receiver's picture is what x264 must see.
     _, height, width = latents.values.shape
-    decoded = decode_prompt(model, data, q, width, height)
-    return Prompt(q, data, generate(model, decoded.values, q), costs)
+    decoded = generator.decode_prompt(model, data, q, width, height)
+    return Prompt(q, data, generator.generate(model, decoded.values, q), costs)
 
 
 def latents_of(model: GeneratorModel, q: int, data: bytes | memoryview, size: CodedSize) -> Latents:
     """Return what a prompt of pictures of a coded size holds."""
-    return decode_prompt(model, data, q, size.grid_width // 16, size.grid_height // 16)
+    return generator.decode_prompt(model, data, q, size.grid_width // 16, size.grid_height // 16)
 
 
 def _refine(
