@@ -32,6 +32,11 @@ from refcodec.encoder.trial import TrialJob, run_trial_job
 
 _FULL_SIZE = Fraction(1)
 _MOST_TRIED = 5
+_SPARED = 0.8
+"""What is tried of the part of the rate for prompts where the preset's manner lost, which takes more bits for pictures
+than the one for content that moves (docs/decisions/0035)."""
+_WORTH_SPARING = 0.97
+"""Distance, times that of the whole part, from which the smaller one is taken."""
 _PLAIN_COUNTS = 0.98
 """Part of a distance that counts in the manner of the preset: that for content that moves is worse elsewhere, so it
 must be better by more than the measure errs."""
@@ -174,7 +179,9 @@ class Planner:
     @property
     def _fixed_share(self) -> bool:
         """Whether the part of the rate for prompts is not to be chosen."""
-        return self._video_bits is None or self._settings.prompt_share is not None
+        settings = self._settings
+        given = settings.prompt_share is not None or settings.prompt_scale_index is not None
+        return given or self._video_bits is None
 
     def _shared(
         self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
@@ -205,8 +212,17 @@ class Planner:
         else:
             self._context.meter.stage("choosing how pictures are coded", 0.1)
             found = self.weigh((*choices, *self._larger(choices)))
+            if found.restless and found.choice.generated and not self._fixed_share:
+                found = self._or_spared(found)
         self.keep({found.choice.rung})
         return found
+
+    def _or_spared(self, found: Settled) -> Settled:
+        """Return what was found in the manner for content that moves, or that of the preset with less of the rate for
+        prompts: with the part that quick trials like, it may lack bits for the pictures."""
+        less = replace(found.choice, share=_SPARED * found.choice.share)
+        spared = self.weigh((less,), (False,))
+        return spared if spared.distance < _WORTH_SPARING * found.distance else found
 
     def weigh(
         self, choices: Sequence[RungChoice], manners: Sequence[bool] = (False, True)
@@ -301,8 +317,11 @@ class Planner:
         bits_per_picture: float,
     ) -> RungTrials:
         effort = self._settings.effort
-        # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures.
-        shared = generated and self._video_bits is not None
+        # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures. Without
+        # a share, as with constant quality, they take what they take.
+        settings = self._settings
+        own_size = settings.prompt_scale_index is not None and settings.prompt_share is None
+        shared = generated and self._video_bits is not None and not own_size
         return RungTrials(
             about=self._about,
             pictures=lambda number: self._part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from refcodec.encoder.analysis import bundled_analyser
 from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.resizing import coded_size
-from refcodec.encoder.rung_choice import RungChoice, RungTrials
+from refcodec.encoder.rung_choice import DEFAULT_PROMPT_SHARE, RungChoice, RungTrials
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
 from refcodec.fitting.settings import FitSettings
@@ -469,8 +470,10 @@ def test_trials_with_the_settings_themselves_choose_manner_and_kind(
     set_trials(monkeypatch, measure)
     monkeypatch.setattr(sys.modules[encode.__module__], "SequenceEncoder", Watched)
     encode(source, tmp_path / "m.hyp", medium())
-    assert used == [(generated if near else not generated, restless)]
-    assert len(tried) == (4 if near else 2)
+    kind = generated if near else not generated
+    assert used == [(kind, restless)]
+    # Once more with less for prompts where the manner for what moves wins behind them.
+    assert len(tried) == (4 if near else 2) + (kind and restless)
 
 
 def set_trials(
@@ -557,3 +560,60 @@ def test_what_is_going_to_be_fitted_may_measure_a_little_worse(
     distances |= {(False, True): 0.9, (True, True): 0.9}
     generated, _ = planned(source, tmp_path / "f.hyp", monkeypatch, distances, medium(fit=fit))
     assert generated == (fit > 0)
+
+
+@pytest.mark.parametrize(("spared", "wins"), [(0.24, True), (0.25, False)])
+def test_manner_of_the_preset_is_tried_once_more_with_less_for_prompts(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spared: float, wins: bool
+) -> None:
+    """It lacks bits for the pictures with the part that quick trials like, the manner for what moves does not."""
+    added = set(PRESETS["medium"].restless)
+    tried: list[float] = []
+
+    def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
+        if trials.thrift != 1.0:
+            return 0.3 - 0.1 * (trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None), 30.0
+        if added <= set(trials.avc.overrides):
+            return 0.25, 30.0
+        tried.append(trials.bits_per_picture)
+        return (math.inf, 51.0) if len(tried) == 1 else (spared, 40.0)
+
+    def ended(self: object, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
+        raise PlanKnownError(keyframes[0].prompt_scale_index, avc)
+
+    set_trials(monkeypatch, measure)
+    monkeypatch.setattr(SequenceEncoder, "__init__", ended)
+    found = []
+    for share in (None, DEFAULT_PROMPT_SHARE):
+        tried.clear()
+        with pytest.raises(PlanKnownError) as caught:
+            settings = medium(keyframes="generated", bitrate=12_000, prompt_share=share)
+            encode(source, tmp_path / "m.hyp", settings)
+        found.append((*caught.value.args, list(tried)))
+    (index, avc, bits), (index_asked, avc_asked, bits_asked) = found
+    assert (index > index_asked) == wins
+    assert (added <= set(avc.overrides)) == (not wins) and added <= set(avc_asked.overrides)
+    # Nothing else is tried where the part for prompts is asked for.
+    assert len(bits_asked) == 1 and len(bits) == 2 and bits[0] < bits[1]
+
+
+def test_prompts_of_an_index_that_is_asked_for_count_with_what_they_take(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a part of the rate of their own, which trials would keep for them whatever they take."""
+    bits: list[tuple[float, float]] = []
+
+    def measure(trials: RungTrials, rung: Fraction) -> tuple[float, float]:
+        bits.append((trials.bits_per_picture, trials.keyframe_charge(0)))
+        raise PlanKnownError
+
+    set_trials(monkeypatch, measure)
+    for share in (None, 0.5):
+        settings = medium().with_(
+            keyframes="generated", prompt_scale_index=30, prompt_share=share, size="auto"
+        )
+        with pytest.raises(PlanKnownError):
+            encode(source, tmp_path / "m.hyp", settings)
+    (all_bits, charge), (half, nothing) = bits
+    assert charge > 0 and nothing == 0
+    assert half == pytest.approx(all_bits / 2)
