@@ -120,7 +120,7 @@ def _encoded(
     progress: Progress,
 ) -> VariantFacts:
     """Return a variant of a clip. The first one chooses the coded size, where keyframes stand, prompt_scale_index and
-    the part of the rate for prompts, the others take them."""
+    the part of the rate for prompts; the others take what they do not change themselves."""
     settings = variant.change(
         replace(
             ablation.settings,
@@ -135,12 +135,13 @@ def _encoded(
         settings = settings.with_(fit_settings=replace(settings.fit_settings, lpips=lpips))
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
-    if before and settings.prompt_share is None:
-        share = _prompt_share(before[0], ablation.bitrate)
-        settings = settings.with_(
-            prompt_share=share, prompt_scale_index=before[0].prompt_scale_index
-        )
-    if before:
+    # What a variant changes itself is its own, and other numbers of keyframes want another part of the rate.
+    if before and settings.keyframe_interval == ablation.settings.keyframe_interval:
+        if settings.prompt_share is None:
+            share = _prompt_share(before[0], ablation.bitrate)
+            settings = settings.with_(
+                prompt_share=share, prompt_scale_index=before[0].prompt_scale_index
+            )
         interval = _longest_segment(before[0].path)
         settings = settings.with_(keyframe_interval=interval, shortest_interval=interval)
     place = folder / _key(clip, settings, prompter(settings.model).model.digest)

@@ -38,7 +38,8 @@ def changed(settings: EncoderSettings, change: str) -> EncoderSettings:
         if not (name and equals and value) or "/" in change:
             raise ValueError("no such form")
         if name == "keyframe-interval":
-            return settings.with_(keyframe_interval=float(value))
+            # The shortest one too: trials would choose another.
+            return settings.with_(keyframe_interval=float(value), shortest_interval=float(value))
         if name == "prompt-share":
             return settings.with_(prompt_share=float(value))
     except ValueError as problem:

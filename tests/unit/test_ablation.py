@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,9 +79,6 @@ def test_what_is_done_is_not_done_again(
 def test_other_steps_are_another_experiment(
     clip: Path, cache: Path, result: ClipResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class EncodedError(Exception):
-        pass
-
     def encode(*_: object, **__: object) -> None:
         raise EncodedError
 
@@ -89,24 +87,36 @@ def test_other_steps_are_another_experiment(
         run_ablation([clip], dataclasses.replace(PLAN, steps=3), cache=cache)
 
 
+class EncodedError(Exception):
+    """Ends an experiment where a file is to be encoded."""
+
+
+def asked(
+    clip: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[EncoderSettings, int], EncoderSettings],
+) -> EncoderSettings:
+    """Return the settings with which a variant behind the first one is encoded."""
+    found: list[EncoderSettings] = []
+
+    def encode(_: Path, __: Path, settings: EncoderSettings, *___: object) -> None:
+        found.append(settings)
+        raise EncodedError
+
+    monkeypatch.setattr(running, "encode", encode)
+    second = dataclasses.replace(VARIANTS[1], change=change)
+    with pytest.raises(EncodedError):
+        run_ablation([clip], PLAN, variants=[VARIANTS[0], second], cache=cache)
+    (settings,) = found
+    return settings
+
+
 def test_variants_take_what_the_first_one_chose(
     clip: Path, cache: Path, result: ClipResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that they differ in their latents: keyframes stand at the same places and have the same prompt_scale_index."""
-    asked: list[EncoderSettings] = []
-
-    class EncodedError(Exception):
-        pass
-
-    def encode(_: Path, __: Path, settings: EncoderSettings, *___: object) -> None:
-        asked.append(settings)
-        raise EncodedError
-
-    monkeypatch.setattr(running, "encode", encode)
-    second = dataclasses.replace(VARIANTS[1], change=lambda s, _: s.with_(preset="medium"))
-    with pytest.raises(EncodedError):
-        run_ablation([clip], PLAN, variants=[VARIANTS[0], second], cache=cache)
-    (settings,) = asked
+    settings = asked(clip, cache, monkeypatch, lambda s, _: s.with_(preset="medium"))
     first = result.variants[0]
     with open_reader(first.path) as reader:
         segments = [item for item in reader.items() if isinstance(item, Segment)]
@@ -116,6 +126,18 @@ def test_variants_take_what_the_first_one_chose(
     assert settings.keyframe_interval == pytest.approx(max(counts) / 25)
     assert settings.prompt_share == pytest.approx(1.02 * first.keyframe_rate / 60_000, abs=1e-3)
     assert settings.prompt_scale_index == segments[0].keyframe.prompt_scale_index
+
+
+def test_variants_keep_what_they_change_themselves(
+    clip: Path, cache: Path, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another number of keyframes wants another part of the rate for prompts."""
+    settings = asked(clip, cache, monkeypatch, lambda s, _: s.with_(keyframe_interval=0.2))
+    assert (settings.keyframe_interval, settings.prompt_scale_index) == (0.2, None)
+    assert settings.prompt_share is None
+    settings = asked(clip, cache, monkeypatch, lambda s, _: s.with_(prompt_share=0.7))
+    assert (settings.prompt_share, settings.prompt_scale_index) == (0.7, None)
+    assert settings.keyframe_interval == settings.shortest_interval == pytest.approx(0.4)
 
 
 def test_the_page_says_what_was_found(result: ClipResult, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ PLAN = Ablation(60_000, 0.4, 0, START, ())
 def test_changes_are_parameters_of_x264_or_settings() -> None:
     assert changed(START, "deblock=-1,-1").inter_options == (("deblock", "-1,-1"),)
     assert changed(changed(START, "a=1"), "b=2").inter_options == (("a", "1"), ("b", "2"))
-    assert changed(START, "keyframe-interval=2.5").keyframe_interval == 2.5
+    nearer = changed(START, "keyframe-interval=2.5")
+    assert nearer.keyframe_interval == nearer.shortest_interval == 2.5
     assert changed(START, "prompt-share=0.3").prompt_share == 0.3
     for change in TRIED:
         assert changed(START, change) != START
