@@ -136,7 +136,7 @@ def _encoded(
     if before and settings.size == "auto":
         settings = settings.with_(size=_rung(before[0].path))
     # What a variant changes itself is its own, and other numbers of keyframes want another part of the rate.
-    if before and settings.keyframe_interval == ablation.settings.keyframe_interval:
+    if before and _intervals(settings) == _intervals(ablation.settings):
         if settings.prompt_share is None:
             share = _prompt_share(before[0], ablation.bitrate)
             settings = settings.with_(
@@ -170,6 +170,10 @@ def _encoded(
         (width, height),
         tuple(facts["notes"]),
     )
+
+
+def _intervals(settings: EncoderSettings) -> tuple[float, float]:
+    return settings.shortest_interval, settings.keyframe_interval
 
 
 def _rung(path: Path) -> Fraction:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from refcodec import errors
@@ -14,7 +16,9 @@ from refcodec.ablation import Ablation, settings_search
 from refcodec.ablation.settings_page import write_search
 from refcodec.ablation.settings_search import BASE, TRIED, changed, search_settings
 from refcodec.encoder import EncoderSettings
+from refcodec.metrics.lpips_weights import file_name
 from tests.unit.test_encode import write_source
+from tests.unit.test_metrics import random_weights
 
 START = EncoderSettings(bitrate=60_000, preset="fast", size=Fraction(1), workers=1)
 PLAN = Ablation(60_000, 0.4, 0, START, ())
@@ -87,8 +91,12 @@ def test_the_page_shows_each_change_best_first(
 
 def test_a_search_of_real_encodes(tmp_path: Path) -> None:
     clip = write_source(tmp_path / "clip.mkv", count=10, cut=10)
-    (only,) = search_settings([clip], PLAN, ["subme=1"], 1, cache=tmp_path)
+    for net in ("alex", "squeeze"):
+        np.savez(tmp_path / file_name(net), **random_weights(net, 1))
+    plan = replace(PLAN, lpips=tmp_path)
+    (only,) = search_settings([clip], plan, ["subme=1"], 1, cache=tmp_path)
     (tried,) = only.tried
     assert (tried.clip, tried.change) == ("clip", "subme=1")
     assert tried.before["psnr_y"] != tried.after["psnr_y"] > 20
+    assert 0 < abs(tried.gain) < 1
     assert BASE not in (each.change for each in only.tried)
