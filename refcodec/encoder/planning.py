@@ -179,9 +179,15 @@ class Planner:
     @property
     def _fixed_share(self) -> bool:
         """Whether the part of the rate for prompts is not to be chosen."""
+        return self._settings.prompt_share is not None or not self._prompts_have_share
+
+    @property
+    def _prompts_have_share(self) -> bool:
+        """Whether prompts have a part of the rate; with constant quality, or where nothing but their
+        prompt_scale_index is asked for, they take what they take."""
         settings = self._settings
-        given = settings.prompt_share is not None or settings.prompt_scale_index is not None
-        return given or self._video_bits is None
+        asked_for = settings.prompt_scale_index is not None and settings.prompt_share is None
+        return self._video_bits is not None and not asked_for
 
     def _shared(
         self, start: Fraction, numbers: tuple[int, ...], bits_per_picture: float
@@ -317,11 +323,8 @@ class Planner:
         bits_per_picture: float,
     ) -> RungTrials:
         effort = self._settings.effort
-        # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures. Without
-        # a share, as with constant quality, they take what they take.
-        settings = self._settings
-        own_size = settings.prompt_scale_index is not None and settings.prompt_share is None
-        shared = generated and self._video_bits is not None and not own_size
+        # Prompts have their share of a given rate, whatever each of them takes: the rest is for the pictures.
+        shared = generated and self._prompts_have_share
         return RungTrials(
             about=self._about,
             pictures=lambda number: self._part(

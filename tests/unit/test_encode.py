@@ -25,6 +25,7 @@ from refcodec.encoder.avc_job import AvcSettings
 from refcodec.encoder.jobs import WorkerPool
 from refcodec.encoder.resizing import coded_size
 from refcodec.encoder.rung_choice import DEFAULT_PROMPT_SHARE, RungChoice, RungTrials
+from refcodec.encoder.segment_job import PromptChoice
 from refcodec.encoder.sequence_encoder import SequenceEncoder
 from refcodec.encoder.settings import PRESETS
 from refcodec.fitting.settings import FitSettings
@@ -513,6 +514,21 @@ class PlanKnownError(Exception):
     """Ends an encode where its plan is known."""
 
 
+def plan_of(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, settings: EncoderSettings
+) -> tuple[PromptChoice | None, AvcSettings]:
+    """Return how the first keyframe is made, and how pictures are coded."""
+
+    def ended(self: object, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
+        raise PlanKnownError(keyframes[0], avc)
+
+    monkeypatch.setattr(SequenceEncoder, "__init__", ended)
+    with pytest.raises(PlanKnownError) as caught:
+        encode(source, target, settings)
+    prompt, avc = caught.value.args
+    return prompt, avc
+
+
 def planned(
     source: Path,
     target: Path,
@@ -528,15 +544,9 @@ def planned(
         kind = trials.prompt(coded_size(WIDTH, HEIGHT, rung)) is not None
         return distances[kind, added <= set(trials.avc.overrides)], 40.0
 
-    def ended(self: object, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
-        raise PlanKnownError(keyframes[0] is not None, avc)
-
     set_trials(monkeypatch, measure)
-    monkeypatch.setattr(SequenceEncoder, "__init__", ended)
-    with pytest.raises(PlanKnownError) as caught:
-        encode(source, target, settings)
-    generated, avc = caught.value.args
-    return generated, avc
+    prompt, avc = plan_of(source, target, monkeypatch, settings)
+    return prompt is not None, avc
 
 
 @pytest.mark.parametrize(("restless", "wins"), [(0.295, False), (0.285, True)])
@@ -578,18 +588,14 @@ def test_manner_of_the_preset_is_tried_once_more_with_less_for_prompts(
         tried.append(trials.bits_per_picture)
         return (math.inf, 51.0) if len(tried) == 1 else (spared, 40.0)
 
-    def ended(self: object, context: Any, store: Any, avc: AvcSettings, keyframes: Any) -> None:
-        raise PlanKnownError(keyframes[0].prompt_scale_index, avc)
-
     set_trials(monkeypatch, measure)
-    monkeypatch.setattr(SequenceEncoder, "__init__", ended)
     found = []
     for share in (None, DEFAULT_PROMPT_SHARE):
         tried.clear()
-        with pytest.raises(PlanKnownError) as caught:
-            settings = medium(keyframes="generated", bitrate=12_000, prompt_share=share)
-            encode(source, tmp_path / "m.hyp", settings)
-        found.append((*caught.value.args, list(tried)))
+        settings = medium(keyframes="generated", bitrate=12_000, prompt_share=share)
+        prompt, avc = plan_of(source, tmp_path / "m.hyp", monkeypatch, settings)
+        assert prompt is not None
+        found.append((prompt.prompt_scale_index, avc, list(tried)))
     (index, avc, bits), (index_asked, avc_asked, bits_asked) = found
     assert (index > index_asked) == wins
     assert (added <= set(avc.overrides)) == (not wins) and added <= set(avc_asked.overrides)
